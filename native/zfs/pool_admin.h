@@ -1,0 +1,113 @@
+// One open pool: what an administrator does with it. `embedded/` and `kernel/` implement it.
+//
+// All calls are thread-safe and may block; names are full (`pool/ipfs/shard-0000`, snapshots
+// `dataset@name`). Property names and values are those of zfsprops(7) and zpoolprops(7), as text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../result.h"
+#include "dataset_files.h"
+
+namespace ipfs_zfs {
+
+using Properties = std::map<std::string, std::string>;
+
+enum class Layout : uint8_t { kStripe, kMirror, kRaidz1, kRaidz2, kRaidz3 };
+
+struct PoolCreate {
+  std::string name;
+  std::vector<std::string> vdevs;  // absolute paths of files (made sparse) or block devices
+  Layout layout = Layout::kStripe;
+  uint64_t size_bytes = 0;  // of each file that does not exist yet; at least 64 MiB
+  uint32_t ashift = 12;
+  Properties root_properties;  // of the pool's root dataset, inherited by all below
+};
+
+struct VdevStatus {
+  std::string name;  // path, or "mirror-0"
+  std::string state;  // as zpool-status(8) prints it: ONLINE, DEGRADED, FAULTED, …
+  uint64_t read_errors = 0;
+  uint64_t write_errors = 0;
+  uint64_t checksum_errors = 0;
+  std::vector<VdevStatus> children;
+};
+
+struct ScrubStatus {
+  std::string state;  // none, scanning, finished, canceled
+  uint64_t examined_bytes = 0;
+  uint64_t to_examine_bytes = 0;
+  uint64_t repaired_bytes = 0;
+  uint64_t errors = 0;
+  uint64_t start_s = 0;  // seconds since 1970
+  uint64_t end_s = 0;
+};
+
+struct PoolStatus {
+  std::string name;
+  std::string guid;   // decimal
+  std::string state;  // ONLINE, DEGRADED, SUSPENDED, …
+  uint64_t size_bytes = 0;
+  uint64_t allocated_bytes = 0;
+  uint64_t free_bytes = 0;
+  uint64_t txg = 0;
+  VdevStatus root;
+  ScrubStatus scrub;
+};
+
+struct DatasetStatus {
+  std::string name;
+  bool is_snapshot = false;
+  uint64_t used_bytes = 0;
+  uint64_t referenced_bytes = 0;
+  uint64_t logical_referenced_bytes = 0;
+  uint64_t available_bytes = 0;
+  uint64_t created_s = 0;
+  uint64_t created_txg = 0;
+  double compress_ratio = 1.0;
+};
+
+// A record that ZFS could not read or repair, as a scrub or a read found it.
+struct DamagedRecord {
+  std::string dataset;  // empty when the damage is in the pool's own metadata
+  FileId file = 0;
+  uint64_t level = 0;   // 0 is data; above it, an indirect block: every record below is affected
+  uint64_t record = 0;
+};
+
+class PoolAdmin {
+ public:
+  virtual ~PoolAdmin() = default;
+
+  virtual Result<PoolStatus> status() = 0;
+  virtual Status clear_errors() = 0;  // zpool clear: also resumes a suspended pool
+
+  virtual Status create_dataset(const std::string& name, const Properties& properties) = 0;
+  virtual Status destroy_dataset(const std::string& name) = 0;  // no children, no snapshots
+  virtual Result<std::vector<DatasetStatus>> list_datasets(const std::string& root) = 0;
+  virtual Status set_properties(const std::string& name, const Properties& properties) = 0;
+  // Each native property with its effective value; user properties (`module:name`) too.
+  virtual Result<Properties> get_properties(const std::string& name) = 0;
+
+  // Shared: opening a dataset twice gives the same files.
+  virtual Result<std::shared_ptr<DatasetFiles>> open_files(const std::string& name) = 0;
+
+  virtual Status snapshot(const std::vector<std::string>& names) = 0;  // all in one group
+  virtual Result<std::vector<DatasetStatus>> list_snapshots(const std::string& root) = 0;
+  // To `snapshot`, destroying nothing: kBusy when newer snapshots exist or files are open.
+  virtual Status rollback(const std::string& snapshot) = 0;
+  virtual Status destroy_snapshots(const std::vector<std::string>& names) = 0;
+  virtual Status clone(const std::string& snapshot, const std::string& name) = 0;
+
+  virtual Status scrub_start() = 0;
+  virtual Status scrub_stop() = 0;
+  virtual std::vector<DamagedRecord> damaged_records() = 0;  // since open, or the last scrub start
+
+  virtual Status close() = 0;  // all files must have been let go; waits for the last group
+};
+
+}  // namespace ipfs_zfs

@@ -1,0 +1,103 @@
+import type { AbortOptions } from 'abort-error'
+import type { CID } from 'multiformats/cid'
+import type { DatasetStatus, Durability, Layout, PoolStatus, StoreStats } from '../native.ts'
+import type { ZfsBlockstore } from '../stores/blockstore.ts'
+import type { ZfsDatastore } from '../stores/datastore.ts'
+
+export interface PoolInit {
+  /** Files or block devices. Default: `pool.img` in the repo's folder. */
+  vdevs?: string[]
+  /** Default: `stripe`. */
+  layout?: Layout
+  /** Of each file made, in bytes; sparse, at least 64 MiB. Default: 100 GiB. */
+  sizeBytes?: number
+  /** Default: `ipfs-` and 12 random hex digits, so that two repos can be on one machine. */
+  name?: string
+  /** Log 2 of the smallest write. Default: 12. */
+  ashift?: number
+}
+
+export interface RepoInit {
+  /** The repo's folder: configuration, lock, and the pool file if it has one. */
+  path: string
+  /** Make the repo when there is none. Default: false. */
+  create?: boolean
+  /** Only with `create`. */
+  pool?: PoolInit
+  /** Only with `create`: how many datasets hold blocks. Default: 4. */
+  shards?: number
+  /** When a put is acknowledged. Default: `txg`. */
+  durability?: Durability
+  /** Upper bound of ZFS's cache. Default: a quarter of memory, at most 2 GiB. */
+  arcMaxBytes?: number
+}
+
+export interface RepoStat extends StoreStats {
+  path: string
+  /** Bytes allocated in the pool for everything. */
+  allocatedBytes: number
+  /** What the pool can hold in all, in bytes. */
+  maxBytes: number
+  records: number
+  pool: PoolStatus
+  datasets: DatasetStatus[]
+}
+
+export interface VerifyProgress {
+  phase: 'scrub' | 'blocks' | 'index'
+  /** Bytes for `scrub`, blocks for `blocks`. */
+  done: number
+  total: number
+}
+
+export interface VerifyOptions extends AbortOptions {
+  /** Read every record that the pool has allocated first. Default: true. */
+  scrub?: boolean
+  onProgress?: (progress: VerifyProgress) => void
+}
+
+export interface VerifyReport {
+  blocks: number
+  /** Proved by the checksum in the block pointer. */
+  byPointer: number
+  /** Read and hashed. */
+  byHash: number
+  /** Read, but their hash function is unknown here. */
+  unhashed: number
+  /** Codec raw: a block store knows multihashes, not codecs. */
+  bad: Array<{ cid: CID; code: string; why: string }>
+  /** Faults between index, free lists and packs. */
+  faults: string[]
+  ok: boolean
+}
+
+export interface RepoSnapshot {
+  name: string
+  created: Date
+  usedBytes: number
+  referencedBytes: number
+}
+
+/** Snapshots of the whole repo: every shard and the catalog, in one transaction group. */
+export interface RepoSnapshots {
+  /** Default name: the time, `2026-11-24T22-31-05Z`. */
+  create(name?: string, options?: AbortOptions): Promise<RepoSnapshot>
+  list(options?: AbortOptions): Promise<RepoSnapshot[]>
+  /** Newer snapshots must be destroyed first. Open cursors fail; the stores stay usable. */
+  rollback(name: string, options?: AbortOptions): Promise<void>
+  destroy(name: string, options?: AbortOptions): Promise<void>
+}
+
+export interface Repo {
+  readonly path: string
+  readonly blockstore: ZfsBlockstore
+  readonly datastore: ZfsDatastore
+  readonly snapshots: RepoSnapshots
+  stat(options?: AbortOptions): Promise<RepoStat>
+  verify(options?: VerifyOptions): Promise<VerifyReport>
+  /** Gives back the space of packs that are mostly dead. Returns the bytes given back. */
+  compact(options?: AbortOptions): Promise<number>
+  /** Returns once everything acknowledged is on disk. */
+  flush(options?: AbortOptions): Promise<void>
+  close(): Promise<void>
+}
