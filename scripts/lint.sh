@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Formatters and linters of each language; `--fix` writes what the formatters want.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+mapfile -t native < <(git ls-files 'native/*.c' 'native/*.cc' 'native/*.h' 'test/native/*.cc' \
+  'test/native/*.h' 'bench/*.cc')
+mapfile -t scripts < <(git ls-files 'src/*.ts' 'test/*.ts' 'bench/*.ts' 'scripts/*.ts' '*.js' '*.mjs')
+
+if [ "${1:-}" = --fix ]; then
+  clang-format -i "${native[@]}"
+  prettier --write --log-level warn "${scripts[@]}"
+else
+  clang-format --dry-run --Werror "${native[@]}"
+  prettier --check --log-level warn "${scripts[@]}"
+fi
+tsc --noEmit
+eslint --max-warnings 0 src test bench scripts
+for script in $(git ls-files '*.sh' '.ci/run'); do bash -n "$script"; done

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Makes a fresh Debian 12 machine ready: system packages, Node 24, OpenZFS, the addon, dist/.
+#
+#   scripts/setup.sh            what `npm start` needs
+#   scripts/setup.sh --tests    also what `npm test` needs (assert build of OpenZFS, zdb, GoogleTest)
+#
+# Idempotent: a second run does nothing and takes seconds. Each step keeps a stamp of what it was
+# made from. OPENZFS_SRC (a source tree or tarball) and OPENZFS_PREFIX (what scripts/openzfs.sh
+# makes) let you bring your own OpenZFS.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests=no
+[ "${1:-}" = --tests ] && tests=yes
+
+say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
+
+packages=(git gcc g++ make cmake pkg-config uuid-dev libblkid-dev libtirpc-dev zlib1g-dev
+  libssl-dev libsqlite3-dev)
+[ $tests = yes ] && packages+=(libgtest-dev clang-format)
+
+install_packages() {
+  local missing=()
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+      missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local line="apt-get install -y ${missing[*]}"
+  if [ "$(id -u)" -ne 0 ]; then
+    say "these system packages are missing; run this once, then start again:"
+    echo "    sudo $line"
+    exit 1
+  fi
+  say "installing ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $line -qq >/dev/null
+}
+
+install_node_modules() {
+  local stamp=node_modules/.ipfs-zfs-setup
+  cmp -s package-lock.json $stamp && return
+  say "installing npm packages (Node 24 among them)"
+  # No install scripts: those fetch prebuilt binaries from elsewhere, and none is needed here.
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  cp package-lock.json $stamp
+}
+
+# $1: what is built; $2: the stamp file; the rest: what it is made from. True when up to date.
+up_to_date() {
+  local what=$1 stamp=$2
+  shift 2
+  local now
+  now=$(find "$@" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+  [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && [ -e "$what" ] && return 0
+  pending_stamp=$now
+  return 1
+}
+
+build_addon() {
+  local stamp=native/build/.ipfs-zfs-setup
+  echo "$OPENZFS_PREFIX" >.openzfs-prefix
+  if up_to_date native/build/Release/ipfs_zfs.node $stamp native/addon native/store native/zfs \
+    native/sqlite native/result.h native/CMakeLists.txt bindings.gyp .openzfs-prefix; then
+    return
+  fi
+  say "building the addon"
+  node_modules/.bin/cmake-js compile --directory native --CDOPENZFS_PREFIX="$OPENZFS_PREFIX" \
+    --loglevel error
+  echo "$pending_stamp" >$stamp
+}
+
+build_typescript() {
+  local stamp=dist/.ipfs-zfs-setup
+  up_to_date dist/index.js $stamp src tsconfig.json tsconfig.build.json package-lock.json && return
+  say "compiling TypeScript"
+  rm -rf dist
+  node_modules/.bin/tsc -p tsconfig.build.json
+  chmod +x dist/cli/main.js
+  echo "$pending_stamp" >$stamp
+}
+
+install_packages
+install_node_modules
+export PATH="$PWD/node_modules/.bin:$PATH"
+if [ -z "${OPENZFS_PREFIX:-}" ]; then
+  OPENZFS_PREFIX=$(scripts/openzfs.sh release)
+fi
+export OPENZFS_PREFIX
+[ $tests = yes ] && scripts/openzfs.sh assert >/dev/null
+build_addon
+build_typescript
+say "ready"
