@@ -1,3 +1,5 @@
+import { NotFoundError } from 'interface-store'
+
 /**
  * One class for each way a repo can fail. Codes are those of the JS stores where they exist
  * (`ERR_NOT_FOUND`…); the native side reports the same codes (native/result.h).
@@ -8,17 +10,13 @@ export abstract class IpfsZfsError extends Error {
   abstract readonly code: string
 }
 
-const classes = new Map<string, new (message: string) => IpfsZfsError>()
-
 function failure(name: string, code: string) {
-  const made = class extends IpfsZfsError {
+  return class extends IpfsZfsError {
     static override readonly name = name
     static readonly code = code
     override readonly name = name
     readonly code = code
   }
-  classes.set(code, made)
-  return made
 }
 
 /** An argument is out of its documented bounds. */
@@ -26,8 +24,11 @@ export class InvalidParametersError extends failure(
   'InvalidParametersError',
   'ERR_INVALID_PARAMETERS'
 ) {}
-/** No such block, record, dataset, snapshot or pool. */
-export class NotFoundError extends failure('NotFoundError', 'ERR_NOT_FOUND') {}
+/**
+ * No such block, record, dataset, snapshot or pool. The class of interface-store, because Helia
+ * and other users of its stores look for that one; so it is no IpfsZfsError.
+ */
+export { NotFoundError }
 /** The name is taken, or a vdev already holds a pool. */
 export class ExistsError extends failure('ExistsError', 'ERR_EXISTS') {}
 /** The pool or a quota is full. Reads and deletes still work. */
@@ -64,6 +65,31 @@ export class VdevTooSmallError extends failure('VdevTooSmallError', 'ERR_VDEV_TO
 export class HashMismatchError extends failure('HashMismatchError', 'ERR_HASH_MISMATCH') {}
 /** A CAR is truncated, malformed, or its blocks are not what it says. */
 export class BadCarError extends failure('BadCarError', 'ERR_BAD_CAR') {}
+
+const classes = new Map<string, new (message: string) => Error>(
+  [
+    InvalidParametersError,
+    NotFoundError,
+    ExistsError,
+    NoSpaceError,
+    DeviceError,
+    CorruptError,
+    PoolInUseError,
+    BusyError,
+    NotWritableError,
+    NotAPoolError,
+    NewerVersionError,
+    PoolSuspendedError,
+    TooLargeError,
+    ClosedError,
+    RepoMissingError,
+    RepoExistsError,
+    BadLayoutError,
+    VdevTooSmallError,
+    HashMismatchError,
+    BadCarError
+  ].map(made => [made.code, made])
+)
 
 /** The class for a code that the native side reported. */
 export function fromNative(code: string, message: string): Error {
