@@ -1,0 +1,38 @@
+// Between JavaScript values and the native side's plain structures.
+//
+// Counts are numbers (exact below 2^53), object numbers decimal strings. src/native.ts has checked
+// the types; what still does not fit leaves a TypeError pending and gives an empty value.
+#pragma once
+
+#include <napi.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/block_store.h"
+#include "zfs/embedded/engine.h"
+#include "zfs/pool_admin.h"
+
+namespace ipfs_zfs::addon {
+
+std::string string_from(const Napi::Value& value);
+std::vector<std::string> strings_from(const Napi::Value& value);
+Properties properties_from(const Napi::Value& value);
+PoolCreate pool_create_from(const Napi::Object& options);
+embedded::EngineOptions engine_options_from(const Napi::Object& options);
+std::span<const uint8_t> bytes_from(const Napi::Value& value);  // valid while JavaScript waits
+Key key_from(const Napi::Value& value);                          // undefined: the smallest key
+
+Napi::Value to_js(Napi::Env env, const PoolStatus& status);
+Napi::Value to_js(Napi::Env env, const std::vector<DatasetStatus>& datasets);
+Napi::Value to_js(Napi::Env env, const Properties& properties);
+Napi::Value to_js(Napi::Env env, const std::vector<DamagedRecord>& records);
+Napi::Value to_js(Napi::Env env, const std::vector<std::string>& strings);
+Napi::Value to_js(Napi::Env env, const StoreStats& stats);
+Napi::Value to_js(Napi::Env env, const VerifyPage& page);
+Napi::Value to_js(Napi::Env env, const ScanPage& page);
+Napi::Value to_js(Napi::Env env, uint64_t number);
+Napi::Value bytes_to_js(Napi::Env env, std::span<const uint8_t> bytes);
+
+}  // namespace ipfs_zfs::addon
