@@ -1,0 +1,68 @@
+import { CorruptError } from '../errors.ts'
+import type { Native, Pool } from '../native.ts'
+import type { Backend } from '../stores/backend.ts'
+import { RecordsClient } from '../stores/records-client.ts'
+import type { RepoConfig } from './config.ts'
+import { datasetNames } from './layout.ts'
+import { decodeShardMap, encodeShardMap, type ShardMap } from './shard-map.ts'
+
+const SHARD_MAP = 'shard-map'
+
+/** What stands on the pool of an open repo, and where its blocks are. */
+export interface OpenedBackend extends Backend {
+  map: ShardMap
+}
+
+/**
+ * Opens the databases, then the shards that the catalog names. The pool stays open when it fails.
+ * @param initialMap only for a repo that is being made
+ */
+export async function openBackend(
+  native: Native,
+  pool: Pool,
+  { root }: RepoConfig,
+  initialMap?: ShardMap
+): Promise<OpenedBackend> {
+  const { catalog } = datasetNames(root, 0)
+  const records = await RecordsClient.open({
+    extension: native.sqliteExtension,
+    catalogUri: `file:/${catalog}/catalog.db?vfs=ipfszfs`,
+    recordsUri: `file:/${catalog}/records.db?vfs=ipfszfs`
+  })
+  try {
+    const text = await records.setting(SHARD_MAP, initialMap && encodeShardMap(initialMap))
+    if (text == null) {
+      throw new CorruptError(`${catalog}/catalog.db has no shard map: roll back to a snapshot`)
+    }
+    const map = decodeShardMap(text)
+    const { shards } = datasetNames(root, map.shards)
+    const store = await native.openStore(pool, { shards, bucketShards: map.bucketShards })
+    return { pool, records, store, map }
+  } catch (error) {
+    await records.close()
+    throw error
+  }
+}
+
+/** Closes what stands on the pool, not the pool. Goes on after an error and throws the first. */
+export async function closeStores({ store, records }: Backend): Promise<void> {
+  const outcomes = [await settled(store.close()), await settled(records.close())]
+  throwFirst(outcomes)
+}
+
+export async function closeBackend(backend: Backend): Promise<void> {
+  const outcomes = [await settled(closeStores(backend)), await settled(backend.pool.close())]
+  throwFirst(outcomes)
+}
+
+async function settled(work: Promise<void>): Promise<PromiseSettledResult<void>> {
+  const [outcome] = await Promise.allSettled([work])
+  return outcome
+}
+
+function throwFirst(outcomes: Array<PromiseSettledResult<void>>): void {
+  const failed = outcomes.find(outcome => outcome.status === 'rejected')
+  if (failed != null) {
+    throw failed.reason
+  }
+}

@@ -1,0 +1,49 @@
+import type { Properties } from '../native.ts'
+
+/** Where things are in a repo's pool. */
+export interface DatasetNames {
+  root: string
+  catalog: string
+  shards: string[]
+}
+
+export function datasetNames(root: string, shards: number): DatasetNames {
+  return {
+    root,
+    catalog: `${root}/catalog`,
+    shards: Array.from({ length: shards }, (_, i) => `${root}/shard-${String(i).padStart(4, '0')}`)
+  }
+}
+
+/**
+ * Set once on the repo's root dataset; all below inherits them.
+ *
+ * - checksum=sha256: the block pointer of a raw block in its own record then holds the digest of
+ *   its CID, so that a scrub verifies CIDs, and repo verify compares metadata alone.
+ * - compression=lz4: costs nothing on what does not compress (it gives up early), and without it
+ *   the zeros after a block's end in its slot would take space.
+ * - atime=off: reading must not write.
+ * - xattr=sa: what a kernel adds to a file (labels) stays in the file's own dnode.
+ * - recordsize=128K: only for files made by others (a mounted shard); ours each have their own.
+ * - redundant_metadata=most: the lowest level of indirect blocks has one copy less, which is the
+ *   greater part of the metadata; losing one then costs the blocks under it, and verify lists them.
+ */
+export const ROOT_PROPERTIES: Properties = {
+  checksum: 'sha256',
+  compression: 'lz4',
+  atime: 'off',
+  xattr: 'sa',
+  recordsize: '128K',
+  redundant_metadata: 'most'
+}
+
+const MIB = 1024 * 1024
+
+/**
+ * Kept free for the catalog: deleting a record needs room in SQLite's log, so that a pool full of
+ * blocks can still lose records. Up to 32 MiB, at most a 32nd of a small pool.
+ */
+export function catalogProperties(poolBytes: number): Properties {
+  const reserved = Math.min(32 * MIB, Math.floor(poolBytes / 32 / MIB) * MIB)
+  return { reservation: String(Math.max(reserved, MIB)) }
+}

@@ -1,0 +1,102 @@
+import type { AbortOptions } from 'abort-error'
+import type { Durability, Native } from '../native.ts'
+import { orAbort } from '../stores/abort.ts'
+import { ZfsBlockstore } from '../stores/blockstore.ts'
+import { ZfsDatastore } from '../stores/datastore.ts'
+import { Gate } from '../stores/gate.ts'
+import { closeBackend, type OpenedBackend } from './backend.ts'
+import type { RepoConfig } from './config.ts'
+import { Snapshots } from './snapshots.ts'
+import type { Repo, RepoSnapshots, RepoStat, VerifyOptions, VerifyReport } from './types.ts'
+import { verifyRepo } from './verify.ts'
+
+/** One open repo. Made by openRepo only. */
+export class ZfsRepo implements Repo {
+  readonly path: string
+  readonly blockstore: ZfsBlockstore
+  readonly datastore: ZfsDatastore
+  readonly snapshots: RepoSnapshots
+  readonly #native: Native
+  readonly #root: string
+  readonly #gate: Gate<OpenedBackend>
+  readonly #letGo: () => void
+  #closing: Promise<void> | undefined
+
+  constructor(
+    native: Native,
+    folder: string,
+    durability: Durability,
+    { config, backend }: { config: RepoConfig; backend: OpenedBackend },
+    letGo: () => void
+  ) {
+    this.path = folder
+    this.#native = native
+    this.#root = config.root
+    this.#letGo = letGo
+    this.#gate = new Gate(`the repo at ${folder}`, backend)
+    const context = { native, durability }
+    this.blockstore = new ZfsBlockstore(this.#gate, context)
+    this.datastore = new ZfsDatastore(this.#gate, context)
+    this.snapshots = new Snapshots(native, folder, config, this.#gate)
+  }
+
+  async stat({ signal }: AbortOptions = {}): Promise<RepoStat> {
+    signal?.throwIfAborted()
+    const asked = this.#gate.run(async ({ pool, store, records }) =>
+      Promise.all([store.stats(), pool.status(), pool.listDatasets(this.#root), records.count()])
+    )
+    const [stats, pool, datasets, count] = await orAbort(asked, signal)
+    return {
+      ...stats,
+      path: this.path,
+      allocatedBytes: pool.allocatedBytes,
+      maxBytes: pool.sizeBytes,
+      records: count,
+      pool,
+      datasets
+    }
+  }
+
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    return verifyRepo(this.#gate, this.#root, options)
+  }
+
+  async compact({ signal }: AbortOptions = {}): Promise<number> {
+    let total = 0
+    for (;;) {
+      signal?.throwIfAborted()
+      const step = this.#gate.run(async ({ store }) => store.compactStep())
+      const bytes = await orAbort(step, signal)
+      if (bytes === 0) {
+        return total
+      }
+      total += bytes
+    }
+  }
+
+  async flush({ signal }: AbortOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    const flushed = this.#gate.run(async ({ pool, store }) => {
+      await store.flush()
+      await this.#native.syncPool(pool)
+    })
+    await orAbort(flushed, signal)
+  }
+
+  /** Waits for work in flight, then closes stores, databases and pool. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const backend = await this.#gate.close()
+    try {
+      if (backend != null) {
+        await closeBackend(backend)
+      }
+    } finally {
+      this.#letGo()
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import type { Durability, Native, Pool, Store } from '../native.ts'
+import type { RecordsClient } from './records-client.ts'
+
+/** What the stores of one repo stand on. A rollback replaces it (see Gate). */
+export interface Backend {
+  pool: Pool
+  store: Store
+  records: RecordsClient
+}
+
+/** What does not change while a repo is open. */
+export interface StoreContext {
+  native: Pick<Native, 'syncPool'>
+  durability: Durability
+}
