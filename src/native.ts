@@ -5,6 +5,12 @@
  * All of these throw (reject with) the classes of errors.ts.
  */
 
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { isUint8Array } from 'node:util/types'
+import { InvalidParametersError, TooLargeError, fromNative } from './errors.ts'
+
 export type Layout = 'stripe' | 'mirror' | 'raidz1' | 'raidz2' | 'raidz3'
 
 /** As zfsprops(7) and zpoolprops(7) name and spell them. */
@@ -183,4 +189,477 @@ export interface Native {
   readonly sqliteExtension: string
   /** Returns once all that was written to files of this pool, SQLite's too, is on disk. */
   syncPool(pool: Pool): Promise<void>
+}
+
+// ---- What is behind it: the addon, and the checks at its door.
+
+/** In bytes and items, as native/store/block_store.h has them. */
+const MAX_MULTIHASH_BYTES = 128
+const MAX_BLOCK_BYTES = 4 << 20
+const MAX_BATCH = 65_536
+const BUCKETS = 4096
+const KEY_BYTES = 32
+const MAX_VDEVS = 256
+
+declare const poolHandle: unique symbol
+declare const storeHandle: unique symbol
+type PoolHandle = { [poolHandle]: true }
+type StoreHandle = { [storeHandle]: true }
+
+/** The addon's own exports. Multihashes of a batch go in back to back, with a byte for each length. */
+interface Addon {
+  errorCodes: string[]
+  createPool(options: PoolCreateOptions): Promise<PoolHandle>
+  openPool(options: PoolOpenOptions): Promise<PoolHandle>
+  closePool(pool: PoolHandle): Promise<void>
+  syncPool(pool: PoolHandle): Promise<void>
+  poolStatus(pool: PoolHandle): Promise<PoolStatus>
+  clearErrors(pool: PoolHandle): Promise<void>
+  createDataset(pool: PoolHandle, name: string, properties: Properties): Promise<void>
+  destroyDataset(pool: PoolHandle, name: string): Promise<void>
+  listDatasets(pool: PoolHandle, root: string): Promise<DatasetStatus[]>
+  setProperties(pool: PoolHandle, name: string, properties: Properties): Promise<void>
+  getProperties(pool: PoolHandle, name: string): Promise<Properties>
+  snapshot(pool: PoolHandle, names: string[]): Promise<void>
+  listSnapshots(pool: PoolHandle, root: string): Promise<DatasetStatus[]>
+  rollback(pool: PoolHandle, snapshot: string): Promise<void>
+  destroySnapshots(pool: PoolHandle, names: string[]): Promise<void>
+  clone(pool: PoolHandle, snapshot: string, name: string): Promise<void>
+  scrubStart(pool: PoolHandle): Promise<void>
+  scrubStop(pool: PoolHandle): Promise<void>
+  damagedRecords(pool: PoolHandle): Promise<DamagedRecord[]>
+  openStore(
+    pool: PoolHandle,
+    shards: string[],
+    bucketShards: Uint16Array,
+    tableKeys: number | undefined
+  ): Promise<StoreHandle>
+  closeStore(store: StoreHandle): Promise<void>
+  put(
+    store: StoreHandle,
+    bytes: Uint8Array,
+    lengths: Uint8Array,
+    blocks: Uint8Array[],
+    durable: boolean
+  ): Promise<void>
+  /** Buffers, and for each block three numbers: its buffer, its offset and its length. */
+  get(
+    store: StoreHandle,
+    bytes: Uint8Array,
+    lengths: Uint8Array
+  ): Promise<[buffers: ArrayBuffer[], places: Int32Array]>
+  sizes(store: StoreHandle, bytes: Uint8Array, lengths: Uint8Array): Promise<Float64Array>
+  remove(
+    store: StoreHandle,
+    bytes: Uint8Array,
+    lengths: Uint8Array,
+    durable: boolean
+  ): Promise<void>
+  flush(store: StoreHandle): Promise<void>
+  scan(store: StoreHandle, from: Uint8Array | undefined, limit: number): Promise<AddonScanPage>
+  verify(
+    store: StoreHandle,
+    from: Uint8Array | undefined,
+    limit: number,
+    damaged: DamagedRecord[]
+  ): Promise<VerifyPage>
+  check(store: StoreHandle): Promise<string[]>
+  stats(store: StoreHandle): Promise<StoreStats>
+  compactStep(store: StoreHandle): Promise<number>
+}
+
+interface AddonScanPage {
+  multihashes: Uint8Array
+  lengths: Uint8Array
+  sizesBytes: number[]
+  next?: Uint8Array
+}
+
+/** In src/ and in dist/ this file is one folder below the package. */
+const addonPath = fileURLToPath(new URL('../native/build/Release/ipfs_zfs.node', import.meta.url))
+
+let loaded: Addon | undefined
+
+/** Loaded at the first use, so that `--help` works before `npm run setup`. */
+function addon(): Addon {
+  if (loaded == null) {
+    if (!existsSync(addonPath)) {
+      throw new Error(`the addon is not built (${addonPath} is missing): run \`npm run setup\``)
+    }
+    loaded = createRequire(import.meta.url)(addonPath) as Addon
+  }
+  return loaded
+}
+
+/** What the addon rejects with, as a class of errors.ts. */
+function asError(reason: unknown): unknown {
+  if (reason instanceof Error || typeof reason !== 'object' || reason == null) return reason
+  const { code, message } = reason as { code?: unknown; message?: unknown }
+  return typeof code === 'string' ? fromNative(code, String(message)) : reason
+}
+
+async function settled<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (reason) {
+    throw asError(reason)
+  }
+}
+
+// ---- Checks
+
+function checkString(value: unknown, what: string): asserts value is string {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new InvalidParametersError(`${what} must be a text without NUL and not empty`)
+  }
+}
+
+function checkStrings(values: unknown, what: string): asserts values is string[] {
+  if (!Array.isArray(values)) throw new InvalidParametersError(`${what} must be an array`)
+  for (const value of values) checkString(value, `each of ${what}`)
+}
+
+function checkProperties(properties: unknown): asserts properties is Properties {
+  if (typeof properties !== 'object' || properties == null) {
+    throw new InvalidParametersError('properties must be an object')
+  }
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value !== 'string') {
+      throw new InvalidParametersError(`property ${name} must be a text, as zfsprops(7) spells it`)
+    }
+  }
+}
+
+function checkInteger(value: unknown, what: string, least: number, most: number): void {
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+    throw new InvalidParametersError(`${what} must be an integer from ${least} to ${most}`)
+  }
+}
+
+function checkPoolOptions(options: PoolOpenOptions): void {
+  checkString(options.name, 'the name of a pool')
+  checkStrings(options.vdevs, 'vdevs')
+  if (options.vdevs.length === 0 || options.vdevs.length > MAX_VDEVS) {
+    throw new InvalidParametersError(`a pool has 1 to ${MAX_VDEVS} vdevs`)
+  }
+  const relative = options.vdevs.find(path => !path.startsWith('/'))
+  if (relative != null) throw new InvalidParametersError(`vdev ${relative} is no absolute path`)
+  if (options.arcMaxBytes != null) {
+    checkInteger(options.arcMaxBytes, 'arcMaxBytes', 0, Number.MAX_SAFE_INTEGER)
+  }
+}
+
+function checkKey(key: unknown): asserts key is Uint8Array | undefined {
+  if (key !== undefined && !(isUint8Array(key) && key.length === KEY_BYTES)) {
+    throw new InvalidParametersError(`a key to go on from is a Uint8Array of ${KEY_BYTES} bytes`)
+  }
+}
+
+function checkDurability(durability: unknown): boolean {
+  if (durability !== 'txg' && durability !== 'flush') {
+    throw new InvalidParametersError("durability must be 'txg' or 'flush'")
+  }
+  return durability === 'txg'
+}
+
+/** The addon copies these before it returns, so one pair serves all batches. */
+let packedBytes = new Uint8Array(4096)
+let packedLengths = new Uint8Array(128)
+
+interface Packed {
+  bytes: Uint8Array
+  lengths: Uint8Array
+}
+
+function packed(multihashes: Uint8Array[]): Packed {
+  if (!Array.isArray(multihashes)) {
+    throw new InvalidParametersError('multihashes must be an array')
+  }
+  const count = multihashes.length
+  if (count > MAX_BATCH) {
+    throw new TooLargeError(`a batch has at most ${MAX_BATCH} items, not ${count}`)
+  }
+  if (packedLengths.length < count) packedLengths = new Uint8Array(2 * count)
+  let used = 0
+  for (let i = 0; i < count; i++) {
+    const multihash = multihashes[i]
+    const length = isUint8Array(multihash) ? multihash.length : 0
+    if (length === 0 || length > MAX_MULTIHASH_BYTES) {
+      throw new InvalidParametersError(
+        `multihash ${i} must be a Uint8Array of 1 to ${MAX_MULTIHASH_BYTES} bytes`
+      )
+    }
+    if (used + length > packedBytes.length) {
+      const larger = new Uint8Array(Math.max(2 * packedBytes.length, 40 * count))
+      larger.set(packedBytes)
+      packedBytes = larger
+    }
+    packedBytes.set(multihash as Uint8Array, used)
+    packedLengths[i] = length
+    used += length
+  }
+  return { bytes: packedBytes.subarray(0, used), lengths: packedLengths.subarray(0, count) }
+}
+
+/** A copy of the array, whose elements stay what they are while the addon reads them. */
+function checkedBlocks(blocks: Uint8Array[], count: number): Uint8Array[] {
+  if (!Array.isArray(blocks) || blocks.length !== count) {
+    throw new InvalidParametersError('there must be as many blocks as multihashes')
+  }
+  const copy = blocks.slice()
+  for (let i = 0; i < count; i++) {
+    const block = copy[i]
+    if (!isUint8Array(block)) {
+      throw new InvalidParametersError(`block ${i} must be a Uint8Array`)
+    }
+    if (block.length > MAX_BLOCK_BYTES) {
+      throw new TooLargeError(
+        `block ${i} has ${block.length} bytes; the most is ${MAX_BLOCK_BYTES}`
+      )
+    }
+    // `resizable` is undefined for a SharedArrayBuffer.
+    const memory = block.buffer as ArrayBuffer
+    if (memory.resizable !== false || memory.detached) {
+      throw new InvalidParametersError(
+        `block ${i} must be backed by an ArrayBuffer that is not detached, shared or resizable`
+      )
+    }
+  }
+  return copy
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+}
+
+// ---- Pools and stores
+
+class NativePool implements Pool {
+  readonly #addon = addon()
+  readonly #handle: PoolHandle
+
+  constructor(handle: PoolHandle) {
+    this.#handle = handle
+  }
+
+  async status(): Promise<PoolStatus> {
+    return settled(this.#addon.poolStatus(this.#handle))
+  }
+
+  async clearErrors(): Promise<void> {
+    return settled(this.#addon.clearErrors(this.#handle))
+  }
+
+  async createDataset(name: string, properties: Properties): Promise<void> {
+    checkString(name, 'the name of a dataset')
+    checkProperties(properties)
+    return settled(this.#addon.createDataset(this.#handle, name, properties))
+  }
+
+  async destroyDataset(name: string): Promise<void> {
+    checkString(name, 'the name of a dataset')
+    return settled(this.#addon.destroyDataset(this.#handle, name))
+  }
+
+  async listDatasets(root: string): Promise<DatasetStatus[]> {
+    checkString(root, 'the name of a dataset')
+    return settled(this.#addon.listDatasets(this.#handle, root))
+  }
+
+  async setProperties(name: string, properties: Properties): Promise<void> {
+    checkString(name, 'the name of a dataset')
+    checkProperties(properties)
+    return settled(this.#addon.setProperties(this.#handle, name, properties))
+  }
+
+  async getProperties(name: string): Promise<Properties> {
+    checkString(name, 'the name of a dataset')
+    return settled(this.#addon.getProperties(this.#handle, name))
+  }
+
+  async snapshot(names: string[]): Promise<void> {
+    checkStrings(names, 'the names of snapshots')
+    return settled(this.#addon.snapshot(this.#handle, names))
+  }
+
+  async listSnapshots(root: string): Promise<DatasetStatus[]> {
+    checkString(root, 'the name of a dataset')
+    return settled(this.#addon.listSnapshots(this.#handle, root))
+  }
+
+  async rollback(snapshot: string): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    return settled(this.#addon.rollback(this.#handle, snapshot))
+  }
+
+  async destroySnapshots(names: string[]): Promise<void> {
+    checkStrings(names, 'the names of snapshots')
+    return settled(this.#addon.destroySnapshots(this.#handle, names))
+  }
+
+  async clone(snapshot: string, name: string): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    checkString(name, 'the name of a dataset')
+    return settled(this.#addon.clone(this.#handle, snapshot, name))
+  }
+
+  async scrubStart(): Promise<void> {
+    return settled(this.#addon.scrubStart(this.#handle))
+  }
+
+  async scrubStop(): Promise<void> {
+    return settled(this.#addon.scrubStop(this.#handle))
+  }
+
+  async damagedRecords(): Promise<DamagedRecord[]> {
+    return settled(this.#addon.damagedRecords(this.#handle))
+  }
+
+  async close(): Promise<void> {
+    return settled(this.#addon.closePool(this.#handle))
+  }
+
+  static handle(pool: Pool): PoolHandle {
+    if (typeof pool !== 'object' || pool == null || !(#handle in pool)) {
+      throw new InvalidParametersError('this is no pool of createPool() or openPool()')
+    }
+    return pool.#handle
+  }
+}
+
+class NativeStore implements Store {
+  readonly #addon = addon()
+  readonly #handle: StoreHandle
+
+  constructor(handle: StoreHandle) {
+    this.#handle = handle
+  }
+
+  async put(
+    multihashes: Uint8Array[],
+    blocks: Uint8Array[],
+    durability: Durability
+  ): Promise<void> {
+    const durable = checkDurability(durability)
+    const { bytes, lengths } = packed(multihashes)
+    const checked = checkedBlocks(blocks, lengths.length)
+    return settled(this.#addon.put(this.#handle, bytes, lengths, checked, durable))
+  }
+
+  async get(multihashes: Uint8Array[]): Promise<GotBlock[]> {
+    const { bytes, lengths } = packed(multihashes)
+    const [buffers, places] = await settled(this.#addon.get(this.#handle, bytes, lengths))
+    const got = new Array<GotBlock>(lengths.length).fill(undefined)
+    for (let i = 0; i < got.length; i++) {
+      const at = places[3 * i] as number
+      if (at >= 0) {
+        got[i] = new Uint8Array(buffers[at] as ArrayBuffer, places[3 * i + 1], places[3 * i + 2])
+      } else if (at < -1) {
+        const code = this.#addon.errorCodes[-2 - at] ?? 'ERR_IO'
+        const name = hex(multihashes[i] as Uint8Array)
+        got[i] = fromNative(code, `the block of multihash ${name} could not be read`)
+      }
+    }
+    return got
+  }
+
+  async sizes(multihashes: Uint8Array[]): Promise<Float64Array> {
+    const { bytes, lengths } = packed(multihashes)
+    return settled(this.#addon.sizes(this.#handle, bytes, lengths))
+  }
+
+  async remove(multihashes: Uint8Array[], durability: Durability): Promise<void> {
+    const durable = checkDurability(durability)
+    const { bytes, lengths } = packed(multihashes)
+    return settled(this.#addon.remove(this.#handle, bytes, lengths, durable))
+  }
+
+  async scan(from: Uint8Array | undefined, limit: number): Promise<ScanPage> {
+    checkKey(from)
+    checkInteger(limit, 'the limit of a scan', 1, MAX_BATCH)
+    const page = await settled(this.#addon.scan(this.#handle, from, limit))
+    const multihashes: Uint8Array[] = []
+    let offset = 0
+    for (const length of page.lengths) {
+      // Copies, so that one that is kept does not keep the whole page.
+      multihashes.push(page.multihashes.slice(offset, offset + length))
+      offset += length
+    }
+    const { sizesBytes, next } = page
+    return next == null ? { multihashes, sizesBytes } : { multihashes, sizesBytes, next }
+  }
+
+  async verify(
+    from: Uint8Array | undefined,
+    limit: number,
+    damaged: DamagedRecord[]
+  ): Promise<VerifyPage> {
+    checkKey(from)
+    checkInteger(limit, 'the limit of a verification', 1, MAX_BATCH)
+    if (!Array.isArray(damaged)) throw new InvalidParametersError('damaged must be an array')
+    return settled(this.#addon.verify(this.#handle, from, limit, damaged))
+  }
+
+  async check(): Promise<string[]> {
+    return settled(this.#addon.check(this.#handle))
+  }
+
+  async stats(): Promise<StoreStats> {
+    return settled(this.#addon.stats(this.#handle))
+  }
+
+  async flush(): Promise<void> {
+    return settled(this.#addon.flush(this.#handle))
+  }
+
+  async compactStep(): Promise<number> {
+    return settled(this.#addon.compactStep(this.#handle))
+  }
+
+  async close(): Promise<void> {
+    return settled(this.#addon.closeStore(this.#handle))
+  }
+}
+
+export const native: Native = {
+  sqliteExtension: addonPath,
+
+  async createPool(options) {
+    checkPoolOptions(options)
+    checkString(options.layout, 'the layout')
+    if (!/^(stripe|mirror|raidz[123])$/.test(options.layout)) {
+      throw new InvalidParametersError(`there is no layout '${options.layout}'`)
+    }
+    checkInteger(options.sizeBytes, 'sizeBytes', 0, Number.MAX_SAFE_INTEGER)
+    if (options.ashift != null) checkInteger(options.ashift, 'ashift', 9, 16)
+    if (options.rootProperties != null) checkProperties(options.rootProperties)
+    return new NativePool(await settled(addon().createPool(options)))
+  },
+
+  async openPool(options) {
+    checkPoolOptions(options)
+    return new NativePool(await settled(addon().openPool(options)))
+  },
+
+  async openStore(pool, { shards, bucketShards, tableKeys }) {
+    const handle = NativePool.handle(pool)
+    checkStrings(shards, 'the names of shards')
+    if (shards.length === 0 || shards.length > BUCKETS || new Set(shards).size < shards.length) {
+      throw new InvalidParametersError(`a store has 1 to ${BUCKETS} different shards`)
+    }
+    if (!(bucketShards instanceof Uint16Array) || bucketShards.length !== BUCKETS) {
+      throw new InvalidParametersError(`bucketShards must be a Uint16Array of ${BUCKETS} entries`)
+    }
+    if (bucketShards.some(shard => shard >= shards.length)) {
+      throw new InvalidParametersError('bucketShards names a shard that is not there')
+    }
+    if (tableKeys != null) checkInteger(tableKeys, 'tableKeys', 1, 2 ** 31)
+    return new NativeStore(
+      await settled(addon().openStore(handle, shards, bucketShards, tableKeys))
+    )
+  },
+
+  async syncPool(pool) {
+    return settled(addon().syncPool(NativePool.handle(pool)))
+  }
 }

@@ -1,0 +1,92 @@
+{
+  "targets": [
+    {
+      "target_name": "openzfs_face",
+      "type": "static_library",
+      "sources": [
+        "native/zfs/embedded/apply.c",
+        "native/zfs/embedded/damage.c",
+        "native/zfs/embedded/dataset.c",
+        "native/zfs/embedded/file.c",
+        "native/zfs/embedded/namespace.c",
+        "native/zfs/embedded/pool.c",
+        "native/zfs/embedded/properties.c",
+        "native/zfs/embedded/read.c",
+        "native/zfs/embedded/snapshot.c",
+        "native/zfs/embedded/start.c",
+        "native/zfs/embedded/txg.c",
+        "native/zfs/embedded/zpl.c"
+      ],
+      "include_dirs": [
+        "<(openzfs)/include/libzpool",
+        "<(openzfs)/include/zfs",
+        "<(openzfs)/include/libspl",
+        "<(openzfs)/include/libspl-linux",
+        "native"
+      ],
+      "defines": ["_GNU_SOURCE", "_LARGEFILE64_SOURCE"],
+      "cflags": ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-include", "<(openzfs)/zfs_config.h"]
+    },
+    {
+      "target_name": "core",
+      "type": "static_library",
+      "dependencies": ["openzfs_face"],
+      "sources": [
+        "native/zfs/embedded/arena.cc",
+        "native/zfs/embedded/file_io.cc",
+        "native/zfs/embedded/memory.cc"
+      ],
+      "include_dirs": ["native"],
+      "cflags": ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+      "libraries": [
+        "<(weakened)/libzpool.a",
+        "<(openzfs)/lib/libzutil.a",
+        "<(openzfs)/lib/libnvpair.a",
+        "<(openzfs)/lib/libicp.a",
+        "<(openzfs)/lib/libzstd.a",
+        "<(openzfs)/lib/libunicode.a",
+        "<(openzfs)/lib/libavl.a",
+        "<(openzfs)/lib/libtpool.a",
+        "<(openzfs)/lib/libefi.a",
+        "<(openzfs)/lib/libspl.a",
+        "<(openzfs)/lib/libspl_assert.a",
+        "-l:libz.a",
+        "-l:libuuid.a",
+        "-l:libblkid.a",
+        "-l:libtirpc.a",
+        "-lm",
+        "-lrt",
+        "-lpthread"
+      ]
+    },
+    {
+      "target_name": "ipfs_zfs",
+      "type": "loadable_module",
+      "dependencies": ["core", "openzfs_face"],
+      "sources": [
+        "native/addon/addon.cc",
+        "native/addon/convert.cc",
+        "native/addon/env.cc",
+        "native/addon/handles.cc",
+        "native/addon/pages.cc",
+        "native/addon/pool_calls.cc",
+        "native/addon/shared.cc",
+        "native/addon/store_calls.cc",
+        "native/addon/work.cc"
+      ],
+      "include_dirs": ["native"],
+      "defines": [
+        "NAPI_VERSION=9",
+        "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED"
+      ],
+      "cflags": ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+      "ldflags": [
+        "-Wl,-Bsymbolic",
+        "-Wl,--exclude-libs,ALL",
+        "-Wl,--no-undefined-version",
+        "-Wl,--version-script=<(module_root_dir)/native/addon/exports.map"
+      ]
+    }
+  ]
+}
