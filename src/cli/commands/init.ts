@@ -1,0 +1,116 @@
+import { InvalidArgumentError } from 'commander'
+import type { Layout } from '../../native.ts'
+import type { PoolInit, Repo, RepoInit } from '../../repo/types.ts'
+import { contextOf, type Group } from '../group.ts'
+import { fields } from '../table.ts'
+import { parseBytes, showBytes } from '../units.ts'
+
+export interface InitOptions {
+  vdev?: string[]
+  layout?: Layout
+  size?: number
+  name?: string
+  ashift?: number
+  shards?: number
+}
+
+const layouts: Layout[] = ['stripe', 'mirror', 'raidz1', 'raidz2', 'raidz3']
+
+export function addInit(group: Group): void {
+  group.program
+    .command('init')
+    .description('make a repo: a ZFS pool on files or disks, and the datasets in it')
+    .option('--vdev <path>', 'a file or a disk; again for more; default: pool.img', collect)
+    .option('--layout <layout>', `${layouts.join(', ')}; default: stripe`, layout)
+    .option('--size <size>', 'of each file that is made, sparse; default: 100G', size)
+    .option('--name <name>', "the pool's name; default: ipfs- and 12 random hex digits")
+    .option('--ashift <bits>', 'log 2 of the smallest write; default: 12', wholeNumber)
+    .option('--shards <count>', 'how many datasets hold blocks; default: 4', wholeNumber)
+    .action(async (options: InitOptions) => {
+      const context = contextOf(group)
+      const repo = await createRepo(context.repo, options)
+      try {
+        const made = await describe(repo, options)
+        await context.out.show(made, textOf(made))
+      } finally {
+        await repo.close()
+      }
+    })
+}
+
+export async function createRepo(path: string, options: InitOptions): Promise<Repo> {
+  const { openRepo } = await import('../../index.ts')
+  const { vdev, layout, size, name, ashift, shards } = options
+  const pool: PoolInit = {
+    ...(vdev != null && { vdevs: vdev }),
+    ...(layout != null && { layout }),
+    ...(size != null && { sizeBytes: size }),
+    ...(name != null && { name }),
+    ...(ashift != null && { ashift })
+  }
+  const init: RepoInit = { path, create: true, pool, ...(shards != null && { shards }) }
+  return await openRepo(init)
+}
+
+interface Made {
+  path: string
+  pool: string
+  layout: Layout
+  vdevs: string[]
+  maxBytes: number
+  shards: number
+}
+
+async function describe(repo: Repo, options: InitOptions): Promise<Made> {
+  const { path, maxBytes, pool, datasets } = await repo.stat()
+  return {
+    path,
+    pool: pool.name,
+    layout: options.layout ?? 'stripe',
+    vdevs: leavesOf(pool.root),
+    maxBytes,
+    shards: datasets.filter(({ name }) => /\/shard-\d+$/.test(name)).length
+  }
+}
+
+interface Vdev {
+  name: string
+  children: Vdev[]
+}
+
+function leavesOf({ name, children }: Vdev): string[] {
+  return children.length === 0 ? [name] : children.flatMap(leavesOf)
+}
+
+function textOf(made: Made): string {
+  return fields([
+    ['repo', made.path],
+    ['pool', `${made.pool} (${made.layout})`],
+    ['on', made.vdevs.join(', ')],
+    ['holds', `${showBytes(made.maxBytes)}, in ${made.shards} shards`],
+    ['next', 'ipfs-zfs add PATH, or ipfs-zfs daemon']
+  ])
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
+function layout(value: string): Layout {
+  const found = layouts.find(known => known === value)
+  if (found == null) throw new InvalidArgumentError(`Use one of ${layouts.join(', ')}.`)
+  return found
+}
+
+function size(value: string): number {
+  try {
+    return parseBytes(value)
+  } catch {
+    throw new InvalidArgumentError('Write for example 512M or 10G.')
+  }
+}
+
+function wholeNumber(value: string): number {
+  if (!/^\d+$/.test(value)) throw new InvalidArgumentError('A whole number is needed.')
+  return Number(value)
+}

@@ -1,0 +1,95 @@
+import { InvalidArgumentError } from 'commander'
+import type { Context } from '../context.ts'
+import { inSession, type Group } from '../group.ts'
+import type { Session } from '../session.ts'
+import { printable } from '../table.ts'
+
+/** While it walks, `pin/add` says how far; then which. */
+interface AddLine {
+  Pins?: string[]
+  Progress?: number
+}
+
+interface ListLine {
+  Cid: string
+  Type: string
+  Name?: string
+}
+
+interface AddOptions {
+  recursive: boolean
+  name?: string
+}
+
+interface ListOptions {
+  type: string
+  names?: boolean
+  quiet?: boolean
+}
+
+const listTypes = ['all', 'recursive', 'direct', 'indirect']
+
+export function addPin(group: Group): void {
+  const pin = group.program.command('pin').description('what garbage collection keeps')
+  pin
+    .command('add')
+    .description('pin DAGs; blocks that are missing come from the network')
+    .argument('<path...>', 'CIDs or paths')
+    .option('--no-recursive', 'only the block itself')
+    .option('-n, --name <name>', 'a name for the pins')
+    .action((paths: string[], options: AddOptions) =>
+      inSession(group, (context, session) => add(context, session, paths, options))
+    )
+  pin
+    .command('rm')
+    .description('unpin')
+    .argument('<path...>', 'CIDs or paths')
+    .action((paths: string[]) =>
+      inSession(group, async ({ out, signal }, { rpc }) => {
+        const { Pins } = await rpc.json<{ Pins: string[] }>('pin/rm', { args: paths, signal })
+        for (const cid of Pins) await out.show({ cid }, `unpinned ${cid}`)
+      })
+    )
+  pin
+    .command('ls')
+    .description('list pins, or say what pins the blocks given')
+    .argument('[path...]', 'CIDs or paths')
+    .option('-t, --type <type>', listTypes.join(', '), listType, 'all')
+    .option('--names', 'with the names of pins')
+    .option('-q, --quiet', 'only CIDs')
+    .action((paths: string[], options: ListOptions) =>
+      inSession(group, (context, session) => list(context, session, paths, options))
+    )
+}
+
+async function add(
+  { out, signal }: Context,
+  { rpc }: Session,
+  paths: string[],
+  { recursive, name }: AddOptions
+): Promise<void> {
+  const options = { recursive, name }
+  for await (const { Pins } of rpc.lines<AddLine>('pin/add', { args: paths, options, signal })) {
+    const mode = recursive ? 'recursive' : 'direct'
+    for (const cid of Pins ?? []) await out.show({ cid, mode }, `pinned ${cid} (${mode})`)
+  }
+}
+
+async function list(
+  { out, signal }: Context,
+  { rpc }: Session,
+  paths: string[],
+  { type, names, quiet }: ListOptions
+): Promise<void> {
+  const options = { type, names, stream: true }
+  for await (const line of rpc.lines<ListLine>('pin/ls', { args: paths, options, signal })) {
+    const { Cid: cid, Type, Name: name = '' } = line
+    const text = quiet === true ? cid : `${cid} ${Type}${name === '' ? '' : ` ${printable(name)}`}`
+    await out.show({ cid, type: Type, ...(name !== '' && { name }) }, text)
+  }
+}
+
+function listType(value: string): string {
+  if (listTypes.includes(value)) return value
+  throw new InvalidArgumentError(`Use one of ${listTypes.join(', ')}.`)
+}

@@ -1,0 +1,31 @@
+import { failureOf } from './failures.ts'
+import { stopSignal } from './context.ts'
+import { createProgram } from './program.ts'
+
+/** Runs one command line and returns the exit code. */
+export async function run(argv: string[]): Promise<number> {
+  const signal = stopSignal()
+  try {
+    await createProgram(signal).parseAsync(argv)
+    if (!signal.aborted) return 0
+    signal.throwIfAborted()
+    return 1
+  } catch (error) {
+    return report(error, signal, wantsJson(argv))
+  }
+}
+
+function report(error: unknown, signal: AbortSignal, json: boolean): number {
+  const { exitCode, code, message } = failureOf(error, signal)
+  if (message == null) return exitCode
+  const text = json ? JSON.stringify({ error: { code, message } }) : `ipfs-zfs: ${message}`
+  process.stderr.write(text + '\n')
+  if (process.env['IPFS_ZFS_DEBUG'] != null && error instanceof Error) console.error(error)
+  return exitCode
+}
+
+/** Also when the command line could not be parsed. */
+function wantsJson(argv: string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(2, end === -1 ? undefined : end).includes('--json')
+}

@@ -1,0 +1,19 @@
+/** What an RPC server answered instead of a result. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError'
+  /** A stable code of src/errors.ts when the server gave one, else `ERR_RPC`. */
+  readonly code: string
+  readonly status: number
+
+  constructor(message: string, code: string, status: number) {
+    super(message)
+    this.code = code
+    this.status = status
+  }
+}
+
+/** The connection failed, or ended in the middle of an answer. */
+export class RpcConnectionError extends Error {
+  override readonly name = 'RpcConnectionError'
+  readonly code = 'ERR_RPC_CONNECTION'
+}
