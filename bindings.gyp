@@ -72,7 +72,9 @@
         "native/addon/pool_calls.cc",
         "native/addon/shared.cc",
         "native/addon/store_calls.cc",
-        "native/addon/work.cc"
+        "native/addon/work.cc",
+        "native/sqlite/file.cc",
+        "native/sqlite/vfs.cc"
       ],
       "include_dirs": ["native"],
       "defines": [
