@@ -100,7 +100,11 @@ async function verifyBlocks(
     report.byHash += page.byHash
     report.unhashed += page.unhashed
     for (const { multihash, code, why } of page.bad) {
-      report.bad.push({ cid: rawCid(multihash), code, why })
+      if (multihash.byteLength > 0) {
+        report.bad.push({ cid: rawCid(multihash), code, why })
+      } else {
+        report.faults.push(`a block's multihash is lost with the record that it was in: ${why}`)
+      }
     }
     report.blocks += page.byPointer + page.byHash + page.unhashed + page.bad.length
     onProgress?.({ phase: 'blocks', done: report.blocks, total: Math.max(total, report.blocks) })

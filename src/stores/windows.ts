@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 /** What one window of a source gave. */
 export interface Window<Item, Out> {
   items: Item[]
@@ -102,9 +104,9 @@ class Pipe<Source, Item, Out> {
     this.#wakePump?.()
     if (unfinished) {
       const returned = Promise.resolve(this.#iterator.return?.()).catch(() => {})
-      // A generator that hangs in next() would never come back from return().
-      if (!this.#aborted && !this.#waitsForSource) {
-        await returned
+      // A generator that hangs in next() never comes back from return(): it gets one event turn.
+      if (!this.#aborted) {
+        await (this.#waitsForSource ? Promise.race([returned, nextTurn()]) : returned)
       }
     }
     while (!this.#aborted && this.#pending.some(window => window.outcome == null)) {

@@ -1,0 +1,32 @@
+/** Random but repeatable: the seed is printed, and `SEED=…` in the environment sets it. */
+
+export class Random {
+  readonly seed: number
+  #state: number
+
+  constructor(what: string) {
+    this.seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+    this.#state = this.seed
+    console.log(`${what}: SEED=${this.seed}`)
+  }
+
+  /** An integer from 0 up to but without `below` (mulberry32). */
+  int(below: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
+  }
+
+  bytes(length: number): Uint8Array {
+    const bytes = new Uint8Array(length)
+    for (let i = 0; i < length; i++) {
+      bytes[i] = this.int(256)
+    }
+    return bytes
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[this.int(items.length)] as T
+  }
+}

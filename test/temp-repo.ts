@@ -1,0 +1,48 @@
+/** Repos in folders of their own, for tests: made quickly, and gone at the end. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openRepo } from '../src/index.ts'
+import type { Repo, RepoInit } from '../src/index.ts'
+
+export const MIB = 1024 * 1024
+
+/** A new folder, and what takes it away. */
+export async function tempFolder(): Promise<{ folder: string; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'ipfs-zfs-test-'))
+  return { folder, remove: async () => rm(folder, { recursive: true, force: true }) }
+}
+
+export interface TempRepo {
+  repo: Repo
+  folder: string
+  /** Closes the repo and takes the folder away. */
+  remove: () => Promise<void>
+  /** Closes the repo and opens it again. */
+  reopen: (init?: Partial<RepoInit>) => Promise<Repo>
+}
+
+/** A repo on a sparse file of 512 MiB, unless `init` says otherwise. */
+export async function tempRepo(init: Partial<RepoInit> = {}): Promise<TempRepo> {
+  const { folder, remove } = await tempFolder()
+  const { pool, ...rest } = init
+  const first = { path: folder, create: true, pool: { sizeBytes: 512 * MIB, ...pool }, ...rest }
+  const temp: TempRepo = {
+    repo: await openRepo(first).catch(async (error: unknown) => {
+      await remove()
+      throw error
+    }),
+    folder,
+    remove: async () => {
+      await temp.repo.close()
+      await remove()
+    },
+    reopen: async (again = {}) => {
+      await temp.repo.close()
+      const { durability } = rest
+      temp.repo = await openRepo({ path: folder, ...(durability && { durability }), ...again })
+      return temp.repo
+    }
+  }
+  return temp
+}
