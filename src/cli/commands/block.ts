@@ -49,7 +49,7 @@ async function put(group: Group, files: string[], options: PutOptions): Promise<
   await inSession(group, async ({ out, signal }, { rpc }) => {
     const blocks = rpc.lines<BlockAnswer>('block/put', {
       body: multipart(blockParts(files, signal)),
-      options: { 'cid-codec': options.cidCodec, mhtype: options.mhtype },
+      options: { 'cid-codec': options.cidCodec, mhtype: options.mhtype, 'allow-big-block': true },
       signal
     })
     for await (const { Key, Size } of blocks) await out.show({ cid: Key, size: Size }, Key)
