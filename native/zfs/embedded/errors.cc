@@ -1,0 +1,73 @@
+#include "errors.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <sys/fs/zfs.h>
+
+#include "zfs_calls.h"
+
+namespace ipfs_zfs::embedded {
+namespace {
+
+const char* advice(int error) {
+  switch (error) {
+    case IZ_ESUSPENDED:
+      return "the pool stopped because a device is lost; bring it back, then clear the errors";
+    case IZ_ECHECKSUM: return "the data on disk is damaged and there is no good copy";
+    case IZ_EREADONLY: return "it is read-only";
+    case ENOENT: return "it does not exist";
+    case ESRCH: return "there is no such snapshot of it";
+    case EEXIST: return "it exists already";
+    case ENOTEMPTY: return "the folder is not empty";
+    case EBUSY: return "it is in use by this process; close what has it open";
+    case ENOSPC: return "the pool is full; delete something or add space";
+    case EDQUOT: return "its quota is used up; raise the quota or delete something";
+    case EACCES:
+    case EPERM: return "no permission; run as the owner of the device or file";
+    case EROFS: return "the file system it lies on is read-only";
+    case ENAMETOOLONG: return "the name is too long";
+    case ENOTDIR: return "a part of the path is a file, not a folder";
+    case EISDIR: return "it is a folder, not a file";
+    case ENXIO:
+    case EIO: return "a device gave an error";
+    default: return std::strerror(error);
+  }
+}
+
+}  // namespace
+
+ErrorCode error_code(int error) {
+  switch (error) {
+    case IZ_ESUSPENDED: return ErrorCode::kSuspended;
+    case IZ_ECHECKSUM:
+    case EBADE: return ErrorCode::kCorrupt;  // ECKSUM
+    case IZ_EREADONLY:
+    case EROFS:
+    case EACCES:
+    case EPERM: return ErrorCode::kNotWritable;
+    case ENOENT:
+    case ESRCH: return ErrorCode::kNotFound;
+    case EEXIST: return ErrorCode::kExists;
+    case ENOSPC:
+    case EDQUOT: return ErrorCode::kNoSpace;
+    case EBUSY:
+    case ENOTEMPTY: return ErrorCode::kBusy;
+    case E2BIG:
+    case EFBIG: return ErrorCode::kTooLarge;
+    case EINVAL:
+    case ERANGE:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+    case EISDIR:
+    case EXDEV:
+    case ENOTSUP: return ErrorCode::kInvalid;
+    default: return ErrorCode::kIo;
+  }
+}
+
+Error make_error(int error, const std::string& what) {
+  return {error_code(error), what + ": " + advice(error)};
+}
+
+}  // namespace ipfs_zfs::embedded

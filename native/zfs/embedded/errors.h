@@ -1,0 +1,19 @@
+// What an error number of the C face means to a caller.
+#pragma once
+
+#include <string>
+
+#include "../../result.h"
+
+namespace ipfs_zfs::embedded {
+
+ErrorCode error_code(int error);
+
+// "`what`: reason; what to do".
+Error make_error(int error, const std::string& what);
+
+inline Status status_of(int error, const std::string& what) {
+  return error == 0 ? Status() : Status(make_error(error, what));
+}
+
+}  // namespace ipfs_zfs::embedded

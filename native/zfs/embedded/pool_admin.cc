@@ -1,0 +1,336 @@
+#include <libnvpair.h>
+#include <zfs_namecheck.h>
+
+#include <array>
+#include <cerrno>
+#include <set>
+
+#include "dataset_files.h"
+#include "errors.h"
+#include "labels.h"
+#include "pool.h"
+
+namespace ipfs_zfs::embedded {
+namespace {
+
+Error closed() { return {ErrorCode::kClosed, "the pool was closed; open it again"}; }
+
+// Names and values as the C face takes them. The strings stay the caller's.
+struct PropertyArrays {
+  explicit PropertyArrays(const Properties& properties) {
+    for (const auto& [name, value] : properties) {
+      names.push_back(name.c_str());
+      values.push_back(value.c_str());
+    }
+  }
+  std::vector<const char*> names;
+  std::vector<const char*> values;
+};
+
+std::vector<const char*> c_strings(const std::vector<std::string>& texts) {
+  std::vector<const char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  return pointers;
+}
+
+Error property_error(int error, const char* problem, const std::string& name) {
+  if (problem[0] == '\0') return make_error(error, name);
+  return {error_code(error), error == EINVAL ? problem : make_error(error, problem).message};
+}
+
+void add_status(void* context, const iz_dataset_stat_t* stat) {
+  DatasetStatus status;
+  status.name = stat->name;
+  status.is_snapshot = stat->is_snapshot != 0;
+  status.used_bytes = stat->used_bytes;
+  status.referenced_bytes = stat->referenced_bytes;
+  status.logical_referenced_bytes = stat->logical_referenced_bytes;
+  status.available_bytes = stat->available_bytes;
+  status.created_s = stat->created_s;
+  status.created_txg = stat->created_txg;
+  status.compress_ratio = static_cast<double>(stat->compress_ratio_percent) / 100.0;
+  static_cast<std::vector<DatasetStatus>*>(context)->push_back(std::move(status));
+}
+
+std::string dataset_of(const std::string& snapshot) {
+  return snapshot.substr(0, snapshot.find('@'));
+}
+
+}  // namespace
+
+EmbeddedPool::~EmbeddedPool() {
+  std::unique_lock lock(gate_);
+  if (pool_ != nullptr) (void)close_last();
+}
+
+void EmbeddedPool::add_opener() {
+  std::unique_lock lock(gate_);
+  ++openers_;
+}
+
+bool EmbeddedPool::is_open() {
+  std::shared_lock lock(gate_);
+  return pool_ != nullptr;
+}
+
+Status EmbeddedPool::close() {
+  std::unique_lock lock(gate_);
+  if (pool_ == nullptr) return {};
+  if (openers_ > 1) {
+    --openers_;
+    return {};
+  }
+  return close_last();
+}
+
+Status EmbeddedPool::close_last() {
+  {
+    std::lock_guard lock(files_mutex_);
+    if (!files_.empty()) {
+      return Error{ErrorCode::kBusy, files_.begin()->first + " is still open; let go of its files "
+                                                             "before closing the pool"};
+    }
+  }
+  const int error = iz_pool_close(pool_);
+  if (error != 0) return make_error(error, "cannot close the pool " + name_);
+  pool_ = nullptr;
+  lock_.release();
+  return {};
+}
+
+Status EmbeddedPool::check_name(const std::string& name, bool is_snapshot) const {
+  namecheck_err_t why;
+  char what = 0;
+  const bool in_pool = name == name_ || name.rfind(name_ + "/", 0) == 0 ||
+                       name.rfind(name_ + "@", 0) == 0;
+  if (!in_pool) {
+    return Error{ErrorCode::kInvalid, "'" + name + "' is not in the pool '" + name_ +
+                                          "'; give the full name"};
+  }
+  const bool has_at = name.find('@') != std::string::npos;
+  if (entity_namecheck(name.c_str(), &why, &what) != 0 || has_at != is_snapshot) {
+    return Error{ErrorCode::kInvalid,
+                 "'" + name + "' is no name for a " + (is_snapshot ? "snapshot" : "dataset")};
+  }
+  return {};
+}
+
+Result<PoolStatus> EmbeddedPool::status() {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  nvlist* raw = nullptr;
+  const int error = iz_pool_stats(pool_, &raw);
+  Nvlist stats(raw);
+  if (stats == nullptr) return make_error(error, "cannot read the state of " + name_);
+  PoolStatus status = parse_status(name_, stats.get(), iz_pool_suspended(pool_) != 0);
+  status.txg = iz_pool_synced_txg(pool_);
+  return status;
+}
+
+Status EmbeddedPool::clear_errors() {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  return status_of(iz_pool_clear(pool_), name_);
+}
+
+Status EmbeddedPool::create_dataset(const std::string& name, const Properties& properties) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(name, false);
+  if (!named) return named;
+  const PropertyArrays arrays(properties);
+  std::array<char, 512> problem{};
+  int error = iz_properties_check(arrays.names.data(), arrays.values.data(), arrays.names.size(),
+                                  problem.data(), problem.size());
+  if (error != 0) return property_error(error, problem.data(), name);
+  error = iz_dataset_create(pool_, name.c_str());
+  if (error == ENOENT) {
+    return Error{ErrorCode::kNotFound, "the parent of '" + name + "' does not exist; create it "
+                                       "first"};
+  }
+  if (error != 0) return make_error(error, "cannot create '" + name + "'");
+  if (properties.empty()) return {};
+  error = iz_properties_set(pool_, name.c_str(), arrays.names.data(), arrays.values.data(),
+                            arrays.names.size(), problem.data(), problem.size());
+  if (error == 0) return {};
+  (void)iz_dataset_destroy(pool_, name.c_str());
+  return property_error(error, problem.data(), name);
+}
+
+Status EmbeddedPool::destroy_dataset(const std::string& name) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(name, false);
+  if (!named) return named;
+  const int error = iz_dataset_destroy(pool_, name.c_str());
+  if (error == EEXIST || error == EBUSY) {
+    return Error{ErrorCode::kBusy, "'" + name + "' has children or snapshots, or is open; remove "
+                                                "or close those first"};
+  }
+  return status_of(error, "cannot destroy '" + name + "'");
+}
+
+Result<std::vector<DatasetStatus>> EmbeddedPool::list(const std::string& root, bool snapshots) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(root, false);
+  if (!named) return named.error();
+  std::vector<DatasetStatus> found;
+  const int error = iz_dataset_each(pool_, root.c_str(), snapshots ? 1 : 0, add_status, &found);
+  if (error != 0) return make_error(error, "cannot list '" + root + "'");
+  return found;
+}
+
+Result<std::vector<DatasetStatus>> EmbeddedPool::list_datasets(const std::string& root) {
+  return list(root, false);
+}
+
+Result<std::vector<DatasetStatus>> EmbeddedPool::list_snapshots(const std::string& root) {
+  return list(root, true);
+}
+
+Status EmbeddedPool::set_properties(const std::string& name, const Properties& properties) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(name, false);
+  if (!named) return named;
+  if (properties.empty()) return {};
+  const PropertyArrays arrays(properties);
+  std::array<char, 512> problem{};
+  const int error =
+      iz_properties_set(pool_, name.c_str(), arrays.names.data(), arrays.values.data(),
+                        arrays.names.size(), problem.data(), problem.size());
+  if (error != 0) return property_error(error, problem.data(), name);
+  return {};
+}
+
+Result<Properties> EmbeddedPool::get_properties(const std::string& name) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(name, name.find('@') != std::string::npos);
+  if (!named) return named.error();
+  Properties properties;
+  const int error = iz_properties_each(
+      pool_, name.c_str(),
+      [](void* context, const char* key, const char* value) {
+        (*static_cast<Properties*>(context))[key] = value;
+      },
+      &properties);
+  if (error != 0) return make_error(error, "cannot read the properties of '" + name + "'");
+  return properties;
+}
+
+Result<std::shared_ptr<DatasetFiles>> EmbeddedPool::open_files(const std::string& name) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(name, name.find('@') != std::string::npos);
+  if (!named) return named.error();
+
+  std::unique_lock files_lock(files_mutex_);
+  for (auto found = files_.find(name); found != files_.end(); found = files_.find(name)) {
+    if (auto open = found->second.lock()) return std::shared_ptr<DatasetFiles>(std::move(open));
+    files_changed_.wait(files_lock);  // its last user is letting go of it just now
+  }
+  iz_dataset_t* dataset = nullptr;
+  int error = iz_dataset_open(pool_, name.c_str(), &dataset);
+  if (error != 0) return make_error(error, "cannot open '" + name + "'");
+  error = iz_drain_unlinked(dataset);
+  if (error != 0 && error != ENOSPC) {
+    iz_dataset_close(dataset);
+    return make_error(error, "cannot finish the deletions of '" + name + "'");
+  }
+  auto files = std::make_shared<EmbeddedFiles>(shared_from_this(), pool_, dataset, name);
+  files_[name] = files;
+  return std::shared_ptr<DatasetFiles>(std::move(files));
+}
+
+void EmbeddedPool::files_closed(const std::string& name) {
+  std::lock_guard lock(files_mutex_);
+  files_.erase(name);
+  files_changed_.notify_all();
+}
+
+Status EmbeddedPool::snapshot(const std::vector<std::string>& names) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  for (const std::string& name : names) {
+    Status named = check_name(name, true);
+    if (!named) return named;
+  }
+  if (names.empty()) return {};
+  const int error = iz_snapshot(pool_, c_strings(names).data(), names.size());
+  if (error == EEXIST) {
+    return Error{ErrorCode::kExists, "one of the snapshots exists already; choose another name"};
+  }
+  return status_of(error, "cannot take the snapshot " + names.front());
+}
+
+Status EmbeddedPool::rollback(const std::string& snapshot) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  const int error = iz_rollback(pool_, dataset_of(snapshot).c_str(), snapshot.c_str());
+  if (error == EEXIST) {
+    return Error{ErrorCode::kBusy, "there are newer snapshots than " + snapshot +
+                                       "; destroy them first, or clone it"};
+  }
+  return status_of(error, "cannot roll back to " + snapshot);
+}
+
+Status EmbeddedPool::destroy_snapshots(const std::vector<std::string>& names) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  for (const std::string& name : names) {
+    Status named = check_name(name, true);
+    if (!named) return named;
+  }
+  if (names.empty()) return {};
+  const int error = iz_snapshots_destroy(pool_, c_strings(names).data(), names.size());
+  if (error == EEXIST || error == EBUSY) {
+    return Error{ErrorCode::kBusy, "a snapshot has clones or holds; remove those first"};
+  }
+  return status_of(error, "cannot destroy the snapshot " + names.front());
+}
+
+Status EmbeddedPool::clone(const std::string& snapshot, const std::string& name) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (named) named = check_name(name, false);
+  if (!named) return named;
+  const int error = iz_clone(pool_, snapshot.c_str(), name.c_str());
+  return status_of(error, "cannot clone " + snapshot + " to '" + name + "'");
+}
+
+Status EmbeddedPool::scrub_start() {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  const int error = iz_pool_scrub(pool_, 1);
+  if (error == EBUSY) return Error{ErrorCode::kBusy, "a scrub or resilver is running already"};
+  return status_of(error, "cannot start a scrub of " + name_);
+}
+
+Status EmbeddedPool::scrub_stop() {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  const int error = iz_pool_scrub(pool_, 0);
+  if (error == ENOENT) return Error{ErrorCode::kNotFound, "no scrub is running"};
+  return status_of(error, "cannot stop the scrub of " + name_);
+}
+
+std::vector<DamagedRecord> EmbeddedPool::damaged_records() {
+  std::shared_lock lock(gate_);
+  std::vector<DamagedRecord> records;
+  if (pool_ == nullptr) return records;
+  iz_damage_each(
+      pool_,
+      [](void* context, const char* dataset, uint64_t object, uint64_t level, uint64_t record) {
+        static_cast<std::vector<DamagedRecord>*>(context)->push_back(
+            {dataset, object, level, record});
+      },
+      &records);
+  return records;
+}
+
+}  // namespace ipfs_zfs::embedded

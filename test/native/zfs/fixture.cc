@@ -1,0 +1,154 @@
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+namespace ipfs_zfs::test {
+
+ScratchFolder::ScratchFolder() {
+  const char* base = std::getenv("TMPDIR");
+  std::string path = std::string(base != nullptr ? base : "/tmp") + "/ipfs-zfs-test-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) {
+    std::perror("mkdtemp");
+    std::abort();
+  }
+  path_ = path;
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Bytes random_bytes(size_t size, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  Bytes bytes(size);
+  size_t at = 0;
+  for (; at + 8 <= size; at += 8) {
+    const uint64_t word = random();
+    std::copy_n(reinterpret_cast<const uint8_t*>(&word), 8, bytes.begin() + at);
+  }
+  for (; at < size; ++at) bytes[at] = static_cast<uint8_t>(random());
+  return bytes;
+}
+
+Bytes sha256_of(const Bytes& data) {
+  Bytes digest(SHA256_DIGEST_LENGTH);
+  SHA256(data.data(), data.size(), digest.data());
+  return digest;
+}
+
+Result<Txg> write_at(DatasetFiles& files, FileId file, uint64_t offset, const Bytes& data) {
+  const Piece piece{data.data(), data.size()};
+  const FileOp op{FileOp::Kind::kWrite, file, offset, {&piece, 1}, 0};
+  return files.apply({&op, 1});
+}
+
+Bytes read_at(DatasetFiles& files, FileId file, uint64_t offset, size_t length) {
+  Bytes bytes(length, 0xee);
+  ReadOp op{offset, length, bytes.data(), false, ErrorCode::kIo};
+  Status status = files.read(file, {&op, 1});
+  EXPECT_TRUE(status.ok());
+  EXPECT_TRUE(op.ok) << error_name(op.error);
+  return bytes;
+}
+
+void PoolTest::SetUp() {
+  static int number = 0;
+  name_ = "tank" + std::to_string(getpid()) + "n" + std::to_string(number++);
+}
+
+void PoolTest::create(Layout layout, unsigned vdevs, uint64_t size, Properties properties) {
+  for (unsigned i = 0; i < vdevs; ++i) {
+    vdevs_.push_back(scratch_.file("disk" + std::to_string(i)));
+  }
+  PoolCreate create{name_, vdevs_, layout, size, 12, std::move(properties)};
+  auto pool = embedded::create_pool(create, {});
+  ASSERT_OK(pool);
+  pool_ = *pool;
+}
+
+void PoolTest::reopen() {
+  if (pool_ != nullptr) ASSERT_OK(pool_->close());
+  pool_.reset();
+  auto pool = embedded::open_pool(name_, vdevs_, {});
+  ASSERT_OK(pool);
+  pool_ = *pool;
+}
+
+std::shared_ptr<DatasetFiles> PoolTest::dataset(const std::string& name, Properties properties) {
+  EXPECT_OK(pool_->create_dataset(name_ + "/" + name, properties));
+  auto files = pool_->open_files(name_ + "/" + name);
+  EXPECT_OK(files);
+  return files.ok() ? *files : nullptr;
+}
+
+void PoolTest::damage(unsigned vdev, uint64_t offset, const Bytes& with) {
+  const int fd = open(vdevs_[vdev].c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(pwrite(fd, with.data(), with.size(), static_cast<off_t>(offset)),
+            static_cast<ssize_t>(with.size()));
+  EXPECT_EQ(fsync(fd), 0);
+  ::close(fd);
+}
+
+std::vector<uint64_t> PoolTest::find_on_disk(unsigned vdev, const Bytes& needle) {
+  std::vector<uint64_t> places;
+  const int fd = open(vdevs_[vdev].c_str(), O_RDONLY | O_CLOEXEC);
+  const uint64_t size = std::filesystem::file_size(vdevs_[vdev]);
+  Bytes block(4096);
+  for (uint64_t at = 0; at + block.size() <= size; at += block.size()) {
+    if (pread(fd, block.data(), block.size(), static_cast<off_t>(at)) !=
+        static_cast<ssize_t>(block.size())) {
+      break;
+    }
+    if (std::equal(needle.begin(), needle.end(), block.begin())) places.push_back(at);
+  }
+  ::close(fd);
+  return places;
+}
+
+std::string PoolTest::wait_for_scrub() {
+  for (int i = 0; i < 600; ++i) {
+    auto status = pool_->status();
+    if (!status.ok()) return status.error().message;
+    if (status->scrub.state != "scanning") return status->scrub.state;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return "still scanning";
+}
+
+bool has_zdb() { return std::getenv("ZDB") != nullptr; }
+
+std::string zdb(const ScratchFolder& scratch, const std::string& pool,
+                const std::string& arguments) {
+  const std::string command = std::string(std::getenv("ZDB")) + " -e -p " + scratch.path() + " " +
+                              arguments + " " + pool + " 2>&1";
+  std::FILE* pipe = popen(command.c_str(), "r");
+  std::string output;
+  char buffer[4096];
+  size_t length;
+  while ((length = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0) output.append(buffer, length);
+  const int code = pclose(pipe);
+  return code == 0 ? output : "zdb failed (" + std::to_string(code) + "):\n" + output;
+}
+
+void PoolTest::TearDown() {
+  if (pool_ == nullptr) return;
+  ASSERT_OK(pool_->close());
+  pool_.reset();
+  if (!check_with_zdb_ || !has_zdb()) return;
+  const std::string blocks = zdb(scratch_, name_, "-bcc");
+  EXPECT_NE(blocks.find("No leaks"), std::string::npos) << blocks;
+  EXPECT_EQ(blocks.find("zdb failed"), std::string::npos) << blocks;
+}
+
+}  // namespace ipfs_zfs::test
