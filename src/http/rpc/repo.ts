@@ -1,0 +1,102 @@
+import { collectGarbage } from '../../node/gc.ts'
+import type { Node } from '../../node/node.ts'
+import type { VerifyProgress, VerifyReport } from '../../repo/types.ts'
+import { value, values, type Command, type RpcRequest } from './command.ts'
+import { errorText } from './errors.ts'
+import { bool, text } from './options.ts'
+import { withProgress } from './progress.ts'
+
+/** Of the Kubo whose RPC this is. */
+export const kuboRepoVersion = '18'
+
+export const repoStat: Command = {
+  name: 'repo/stat',
+  options: [bool('size-only', 's'), bool('human', 'H')],
+  run: async ({ options, signal }, node) => {
+    const stat = await node.repo.stat({ signal })
+    const sizes = { RepoSize: stat.allocatedBytes, StorageMax: stat.maxBytes }
+    if (options.bool('size-only')) {
+      return value({ ...sizes, NumObjects: 0, RepoPath: '', Version: '' })
+    }
+    return value({
+      ...sizes,
+      NumObjects: stat.blocks,
+      RepoPath: stat.path,
+      Version: `fs-repo@${kuboRepoVersion}`
+    })
+  }
+}
+
+export const repoVersion: Command = {
+  name: 'repo/version',
+  options: [bool('quiet', 'q')],
+  run: () => value({ Version: kuboRepoVersion })
+}
+
+export const repoGc: Command = {
+  name: 'repo/gc',
+  options: [bool('stream-errors'), bool('quiet', 'q'), bool('silent')],
+  run: (request, node) => values(collected(request, node))
+}
+
+async function* collected(request: RpcRequest, node: Node): AsyncGenerator<object> {
+  const { options, signal, cidText } = request
+  await node.gcLock.acquire(true)
+  try {
+    for await (const cid of collectGarbage(node.blocks, node.pins, { signal })) {
+      if (!options.bool('silent')) yield { Key: { '/': cidText(cid) } }
+    }
+  } catch (error) {
+    if (options.bool('stream-errors') && !signal.aborted) {
+      yield { Key: null, Error: errorText(error) }
+      throw new Error('encountered errors during gc run', { cause: error })
+    }
+    throw error
+  } finally {
+    node.gcLock.release(true)
+  }
+  await node.repo.compact({ signal })
+}
+
+/** Kubo's command, which reads every block; ours proves most of them by their block pointers. */
+export const repoVerify: Command = {
+  name: 'repo/verify',
+  options: [bool('drop'), bool('heal'), text('heal-timeout')],
+  run: (request, node) => {
+    for (const name of ['drop', 'heal']) {
+      if (request.options.bool(name)) throw new Error(`option "${name}" is not supported`)
+    }
+    return values(verified(request, node))
+  }
+}
+
+async function* verified({ signal }: RpcRequest, node: Node): AsyncGenerator<object> {
+  const verifying = withProgress<VerifyProgress, VerifyReport>(report =>
+    node.repo.verify({ signal, scrub: false, onProgress: report })
+  )
+  let shown = 0
+  for (;;) {
+    const step = await verifying.next()
+    if (step.done === true) {
+      yield* conclusion(step.value, shown)
+      return
+    }
+    const { phase, done } = step.value
+    if (phase !== 'blocks' || done <= shown) continue
+    shown = done
+    yield { Msg: '', Progress: done }
+  }
+}
+
+function* conclusion(report: VerifyReport, shown: number): Generator<object> {
+  if (report.blocks > shown) yield { Msg: '', Progress: report.blocks }
+  for (const { cid, why } of report.bad) {
+    yield { Msg: `block ${cid} was corrupt (${why})`, Progress: 0 }
+  }
+  for (const fault of report.faults) yield { Msg: `repo is inconsistent: ${fault}`, Progress: 0 }
+  if (report.bad.length > 0) {
+    throw new Error(`verify complete, ${report.bad.length} blocks corrupt`)
+  }
+  if (!report.ok) throw new Error(`verify complete, ${report.faults.length} faults`)
+  yield { Msg: 'verify complete, all blocks validated.', Progress: 0 }
+}

@@ -1,0 +1,103 @@
+import type { Blockstore } from 'interface-blockstore'
+import type { CID } from 'multiformats/cid'
+import { pino, type Logger } from 'pino'
+import { startGateway } from '../http/gateway/server.ts'
+import type { Listening, ListenOptions } from '../http/listen.ts'
+import { startRpc } from '../http/rpc/server.ts'
+import type { Repo } from '../repo/types.ts'
+import { Blocks } from './blocks.ts'
+import { loadIdentity, type Identity } from './identity.ts'
+import { Network, type NetworkOptions } from './network.ts'
+import { Pins } from './pins.ts'
+import { SharedLock } from './shared-lock.ts'
+
+export interface NodeOptions {
+  /** Open; the node does not close it. */
+  repo: Repo
+  rpc?: ListenOptions
+  gateway?: ListenOptions
+  /** False: no network at all, every read is local. Default: false. */
+  libp2p?: NetworkOptions | false
+  log?: Logger
+  /** Called when a client asks the node to shut down. Absent: it is refused. */
+  onShutdown?: () => void
+}
+
+/** What the servers' handlers work with. */
+export interface Node {
+  readonly repo: Repo
+  readonly blocks: Blocks
+  readonly pins: Pins
+  /** Shared while blocks are added and pinned, alone while garbage is collected. */
+  readonly gcLock: SharedLock
+  readonly network: Network | undefined
+  readonly log: Logger
+  readonly onShutdown: (() => void) | undefined
+  identity(): Promise<Identity>
+  /** Tells peers that wait for them that these blocks are here now. */
+  announce(cids: CID[]): void
+}
+
+export interface RunningNode {
+  readonly node: Node
+  readonly rpcAddress: Listening | undefined
+  readonly gatewayAddress: Listening | undefined
+  readonly helia: Network['helia'] | undefined
+  /** Ends open requests, closes the servers and leaves the network. The repo stays open. */
+  stop(): Promise<void>
+}
+
+/** Composes a repo, a network and the servers into a node. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const log = options.log ?? pino({ level: 'silent' })
+  const undo: Array<() => Promise<void>> = []
+  const stop = async () => {
+    for (let step = undo.pop(); step != null; step = undo.pop()) await step()
+  }
+  try {
+    const node = await createNode(options, log)
+    const { network } = node
+    if (network != null) undo.push(() => network.stop())
+    const rpc = options.rpc == null ? undefined : await startRpc(node, options.rpc)
+    if (rpc != null) undo.push(() => rpc.close())
+    const gateway = options.gateway == null ? undefined : await startGateway(node, options.gateway)
+    if (gateway != null) undo.push(() => gateway.close())
+    return {
+      node,
+      rpcAddress: rpc?.address,
+      gatewayAddress: gateway?.address,
+      helia: network?.helia,
+      stop
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
+  const { repo } = options
+  const store: Blockstore = repo.blockstore
+  let known: Promise<Identity> | undefined
+  const identity = () => (known ??= loadIdentity(repo.datastore))
+  const network =
+    options.libp2p == null || options.libp2p === false
+      ? undefined
+      : await Network.start(options.libp2p, {
+          blockstore: store,
+          datastore: repo.datastore,
+          identity: await identity(),
+          log
+        })
+  return {
+    repo,
+    blocks: new Blocks(store, network == null ? undefined : (cid, opts) => network.fetch(cid, opts)),
+    pins: new Pins(repo.datastore),
+    gcLock: new SharedLock(),
+    network,
+    log,
+    onShutdown: options.onShutdown,
+    identity,
+    announce: cids => network?.announce(cids)
+  }
+}
