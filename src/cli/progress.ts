@@ -1,10 +1,13 @@
 import type { Output } from './output.ts'
 import { showBytes, showSeconds } from './units.ts'
 
+type Unit = 'bytes' | 'blocks'
+
 export interface Progress {
   add(amount: number): void
   set(done: number, total?: number): void
-  label(label: string): void
+  /** Starts over with another label. */
+  phase(label: string, unit: Unit): void
   stop(): void
 }
 
@@ -12,7 +15,7 @@ export interface ProgressOptions {
   label: string
   /** Unknown at first or for ever: no bar, only how much and how fast. */
   total?: number | undefined
-  unit?: 'bytes' | 'blocks'
+  unit?: Unit
   quiet?: boolean | undefined
 }
 
@@ -30,17 +33,25 @@ class Meter {
   label: string
   done = 0
   total: number | undefined
-  readonly #unit: 'bytes' | 'blocks'
+  #unit: Unit
   readonly #samples: Array<{ at: number; done: number }> = []
 
   constructor(options: ProgressOptions) {
     this.label = options.label
     this.total = options.total
     this.#unit = options.unit ?? 'bytes'
-    this.restart()
+    this.#restart()
   }
 
-  restart(): void {
+  phase(label: string, unit: Unit): void {
+    if (label === this.label) return
+    this.label = label
+    this.total = undefined
+    this.#unit = unit
+    this.#restart()
+  }
+
+  #restart(): void {
     this.done = 0
     this.#samples.splice(0, Infinity, { at: performance.now(), done: 0 })
   }
@@ -89,11 +100,7 @@ function controls(meter: Meter, stop: () => void): Progress {
       meter.done = done
       if (total != null) meter.total = total
     },
-    label: label => {
-      if (label === meter.label) return
-      meter.label = label
-      meter.restart()
-    },
+    phase: (label, unit) => meter.phase(label, unit),
     stop
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAddress, type RpcAddress } from '../client/address.ts'
@@ -11,6 +11,13 @@ export interface Session {
   /** False: no other process uses the repo, and there is no network. */
   readonly daemon: boolean
 }
+
+interface ConfigAnswer {
+  Datastore?: { Path?: string }
+}
+
+/** A daemon that is busy may take its time to say who it is. */
+const answerMs = 10_000
 
 /** Runs against the daemon that holds the repo, or opens the repo in this process. */
 export async function withSession<T>(
@@ -29,14 +36,16 @@ export async function daemonAddress(repo: string): Promise<RpcAddress | undefine
   const text = await readFile(join(repo, 'api'), 'utf8').catch(() => undefined)
   const address = text == null ? undefined : parseAddress(text)
   if (address == null) return undefined
-  return (await answers(address)) ? address : undefined
+  return (await serves(address, repo)) ? address : undefined
 }
 
-async function answers(address: RpcAddress): Promise<boolean> {
+/** The file may be old, and the port another node's by now. */
+async function serves(address: RpcAddress, repo: string): Promise<boolean> {
   return await useRpc(address, async rpc => {
     try {
-      await rpc.json('version', { signal: AbortSignal.timeout(5000) })
-      return true
+      const signal = AbortSignal.timeout(answerMs)
+      const { Datastore } = await rpc.json<ConfigAnswer>('config/show', { signal })
+      return (await realpath(Datastore?.Path ?? '')) === (await realpath(repo))
     } catch {
       return false
     }

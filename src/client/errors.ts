@@ -17,3 +17,8 @@ export class RpcConnectionError extends Error {
   override readonly name = 'RpcConnectionError'
   readonly code = 'ERR_RPC_CONNECTION'
 }
+
+/** Of failures that Kubo's shape gives no code. */
+export function codeOf(message: string): string {
+  return /could not find|block was not found/.test(message) ? 'ERR_NOT_FOUND' : 'ERR_RPC'
+}

@@ -1,7 +1,7 @@
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import type { RpcAddress } from './address.ts'
-import { RpcConnectionError, RpcError } from './errors.ts'
+import { codeOf, RpcConnectionError, RpcError } from './errors.ts'
 import type { Multipart } from './multipart.ts'
 
 export interface RpcRequest {
@@ -164,7 +164,7 @@ function failureOf(error: unknown, upload: Upload, signal: AbortSignal | undefin
 function errorFrom(text: string, status: number): RpcError {
   const fields = parseObject(text)
   const message = typeof fields['Message'] === 'string' ? fields['Message'] : text.trim()
-  const code = typeof fields['ErrorCode'] === 'string' ? fields['ErrorCode'] : 'ERR_RPC'
+  const code = typeof fields['ErrorCode'] === 'string' ? fields['ErrorCode'] : codeOf(message)
   return new RpcError(
     message === '' ? `the node answered with status ${status}` : message,
     code,

@@ -68,7 +68,7 @@ async function importAll(
   try {
     const lines = session.rpc.lines<ImportLine>('dag/import', {
       body: multipart(carParts(files, context.signal), bytes => progress.add(bytes)),
-      options: { stats: true, 'pin-roots': options.pinRoots },
+      options: { stats: true, 'pin-roots': options.pinRoots, 'allow-big-block': true },
       signal: context.signal
     })
     for await (const { Root, Stats } of lines) {
