@@ -1,7 +1,6 @@
 #include "addon/convert.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace ipfs_zfs::addon {
 
@@ -121,8 +120,9 @@ Napi::Value to_js(Napi::Env env, uint64_t number) {
 }
 
 Napi::Value bytes_to_js(Napi::Env env, std::span<const uint8_t> bytes) {
-  Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
-  if (!bytes.empty()) std::memcpy(array.Data(), bytes.data(), bytes.size());
+  Napi::Uint8Array array;
+  if (!new_array(env, bytes.size(), &array)) return {};
+  std::ranges::copy(bytes, array.Data());
   return array;
 }
 
@@ -231,14 +231,15 @@ Napi::Value to_js(Napi::Env env, const VerifyPage& page) {
 Napi::Value to_js(Napi::Env env, const ScanPage& page) {
   size_t total = 0;
   for (const ScannedBlock& block : page.blocks) total += block.multihash.size();
-  Napi::Uint8Array bytes = Napi::Uint8Array::New(env, total);
-  Napi::Uint8Array lengths = Napi::Uint8Array::New(env, page.blocks.size());
+  Napi::Uint8Array bytes;
+  Napi::Uint8Array lengths;
   Napi::Array sizes = Napi::Array::New(env, page.blocks.size());
+  if (!new_array(env, total, &bytes) || !new_array(env, page.blocks.size(), &lengths)) return {};
   uint8_t* into = bytes.Data();
   for (uint32_t i = 0; i < page.blocks.size(); i++) {
     const ScannedBlock& block = page.blocks[i];
     into = std::ranges::copy(block.multihash, into).out;
-    lengths[i] = static_cast<uint8_t>(block.multihash.size());
+    lengths.Data()[i] = static_cast<uint8_t>(block.multihash.size());
     sizes.Set(i, Napi::Number::New(env, block.size_bytes));
   }
   Napi::Object value = Napi::Object::New(env);

@@ -33,6 +33,15 @@ Napi::Value to_js(Napi::Env env, const StoreStats& stats);
 Napi::Value to_js(Napi::Env env, const VerifyPage& page);
 Napi::Value to_js(Napi::Env env, const ScanPage& page);
 Napi::Value to_js(Napi::Env env, uint64_t number);
+
+// Makes a typed array of `count` elements. False when the environment is being terminated: then no
+// call makes anything, and nothing must be written.
+template <typename T>
+bool new_array(Napi::Env env, size_t count, Napi::TypedArrayOf<T>* array) {
+  *array = Napi::TypedArrayOf<T>::New(env, count);
+  return !array->IsEmpty() && (count == 0 || array->Data() != nullptr);
+}
+
 Napi::Value bytes_to_js(Napi::Env env, std::span<const uint8_t> bytes);
 
 }  // namespace ipfs_zfs::addon

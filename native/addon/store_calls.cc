@@ -168,8 +168,8 @@ class Get : public StoreTask {
       if (buffer.IsEmpty()) return buffer;
       array.Set(i, buffer);
     }
-    Napi::Int32Array places = Napi::Int32Array::New(env, 3 * blocks_.size());
-    if (env.IsExceptionPending()) return {};
+    Napi::Int32Array places;
+    if (!new_array(env, 3 * blocks_.size(), &places)) return {};
     int32_t* into = places.Data();
     for (size_t i = 0; i < blocks_.size(); i++, into += 3) {
       const GetBlock& block = blocks_[i];
@@ -230,8 +230,8 @@ class Sizes : public StoreTask {
     return store().sizes(multihashes_.all(), sizes_);
   }
   Napi::Value value(Napi::Env env) override {
-    Napi::Float64Array array = Napi::Float64Array::New(env, sizes_.size());
-    if (env.IsExceptionPending()) return {};
+    Napi::Float64Array array;
+    if (!new_array(env, sizes_.size(), &array)) return {};
     std::transform(sizes_.begin(), sizes_.end(), array.Data(),
                    [](int64_t size) { return static_cast<double>(size); });
     return array;
