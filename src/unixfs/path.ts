@@ -28,6 +28,14 @@ export class NoLinkError extends Error {
   }
 }
 
+export class NoKeyError extends Error {
+  override readonly name = 'NoKeyError'
+
+  constructor(key: string) {
+    super(`key not found: ${JSON.stringify(key)}`)
+  }
+}
+
 /** Follows a path through folders, shards and the links of dag-cbor and dag-json. */
 export async function resolvePath(path: ContentPath, get: GetBlock): Promise<Resolved> {
   const visited: Block[] = []
@@ -71,7 +79,7 @@ function followData(block: Block, segments: string[]): { link?: CID; rest: strin
   let value = decodeBlock(block)
   for (const [i, segment] of segments.entries()) {
     value = child(value, segment)
-    if (value === undefined) throw new NoLinkError(segment, block.cid)
+    if (value === undefined) throw new NoKeyError(segment)
     const link = CIDs.asCID(value)
     if (link != null) return { link, rest: segments.slice(i + 1) }
   }

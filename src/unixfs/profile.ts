@@ -44,7 +44,7 @@ export function parseChunker(text: string): number {
   if (bytes === 0) throw new InvalidParametersError('chunker size must be greater than 0')
   if (bytes > chunkBytesMax) {
     throw new InvalidParametersError(
-      `chunker size ${bytes} is over the largest, ${chunkBytesMax} bytes`
+      `chunker parameters may not exceed the maximum chunk size of ${chunkBytesMax}`
     )
   }
   return bytes

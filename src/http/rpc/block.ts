@@ -17,7 +17,7 @@ const digestBytesMin = 20
 /** Kubo's check of blocks that clients bring. */
 export function checkBlockSize(size: number, options: Options): void {
   if (size <= softBlockLimit || options.bool('allow-big-block')) return
-  throw new TooLargeError(
+  throw new Error(
     "produced block is over 2MiB: big blocks can't be exchanged with other peers. consider " +
       'using UnixFS for automatic chunking of bigger files, or pass --allow-big-block to override'
   )

@@ -57,9 +57,7 @@ async function openFile(arg: string, request: RpcRequest, node: Node): Promise<F
     const data = new TextEncoder().encode(entity.target)
     return { kind: 'file', block: entity.block, size: data.byteLength, data, parts: [] }
   }
-  throw new Error(
-    entity.kind === 'other' ? 'this operation is not supported' : 'this dag node is a directory'
-  )
+  throw new Error(entity.kind === 'other' ? 'unknown node type' : 'this dag node is a directory')
 }
 
 async function* content(pieces: Piece[], get: GetBlock): AsyncGenerator<Uint8Array> {

@@ -45,14 +45,14 @@ const bases: Base[] = [
   base64urlpad
 ]
 
-/** How a request wants CIDs written: `cid-base`, which also turns version 0 into 1. */
+/** How a request wants CIDs written. Version 0 can only be in base58btc, so it becomes 1 elsewhere. */
 export function cidWriter(options: Options): (cid: CID) => string {
   const name = options.text('cid-base')
   const base = name == null || name === '' ? undefined : bases.find(one => one.name === name)
   if (name != null && name !== '' && base == null) {
     throw new Error(`unsupported multibase encoding: ${name}`)
   }
-  const upgrade = options.bool('upgrade-cidv0-in-output', base != null)
+  const upgrade = options.bool('upgrade-cidv0-in-output', base != null && base !== base58btc)
   return cid => {
     const shown = upgrade ? cid.toV1() : cid
     return base == null || shown.version === 0 ? shown.toString() : base.encode(shown.bytes)

@@ -41,7 +41,5 @@ export function commandAt(path: string): { command: Command; pathArgs: string[] 
   if (exact != null) return { command: exact, pathArgs: [] }
   const slash = path.lastIndexOf('/')
   const command = byName.get(path.slice(0, Math.max(slash, 0)))
-  return command == null
-    ? undefined
-    : { command, pathArgs: [decodeURIComponent(path.slice(slash + 1))] }
+  return command == null ? undefined : { command, pathArgs: [path.slice(slash + 1)] }
 }

@@ -3,7 +3,7 @@ import { CID } from 'multiformats/cid'
 import type { Node } from '../../node/node.ts'
 import { codecByName, decodeBlock } from '../../unixfs/blocks.ts'
 import { hasherByName } from '../../unixfs/hashers.ts'
-import { child, NoLinkError } from '../../unixfs/path.ts'
+import { child, NoKeyError } from '../../unixfs/path.ts'
 import { checkBlockSize, readBlockBytes } from './block.ts'
 import { bytes, firstArg, value, values, type Command, type RpcRequest } from './command.ts'
 import { codecCode } from './codecs.ts'
@@ -83,7 +83,7 @@ export const dagGet: Command = {
     let found = decodeBlock({ cid, bytes: await reader(request, node)(cid) })
     for (const segment of remainder) {
       found = child(found, segment)
-      if (found === undefined) throw new NoLinkError(segment, cid)
+      if (found === undefined) throw new NoKeyError(segment)
     }
     const encoded = codec.encode(codec.code === dagPb.code ? dagPb.prepare(found as object) : found)
     return bytes(one(encoded), 'text/plain')
@@ -99,6 +99,6 @@ export const dagResolve: Command = {
   args: { name: 'ref', required: true },
   run: async (request, node) => {
     const { cid, remainder } = await resolveArg(firstArg(request), request, node)
-    return value({ Cid: { '/': request.cidText(cid) }, RemPath: remainder.join('/') })
+    return value({ Cid: { '/': request.cidText(cid) }, RemPath: remainder.map(segment => `/${segment}`).join('') })
   }
 }

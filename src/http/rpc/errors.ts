@@ -1,5 +1,4 @@
 import { IpfsZfsError } from '../../errors.ts'
-import { isNotFound } from '../../node/blocks.ts'
 
 /** The request does not fit the command: 400 and plain text, before anything runs. */
 export class BadRequestError extends Error {
@@ -16,10 +15,14 @@ export interface ErrorBody {
   body: { Message: string; Code: number; Type: 'error'; ErrorCode?: string }
 }
 
-/** In Kubo's shape; failures of our own have their code beside it. */
+/** What Kubo refuses too, in the same words. */
+const kubosOwn = ['ERR_NOT_FOUND', 'ERR_INVALID_PARAMETERS']
+
+/** In Kubo's shape; failures that only this node has show their code beside it. */
 export function errorBody(error: unknown): ErrorBody {
   const isClients = error instanceof ClientError
-  const ownCode = error instanceof IpfsZfsError && !isNotFound(error) ? error.code : undefined
+  const code = error instanceof IpfsZfsError ? error.code : undefined
+  const ownCode = code == null || kubosOwn.includes(code) ? undefined : code
   return {
     status: isClients ? 400 : 500,
     body: {

@@ -30,8 +30,10 @@ export async function startRpc(node: Node, listen: ListenOptions): Promise<HttpS
 async function handle(exchange: Exchange, node: Node, rules: OriginRules): Promise<void> {
   const { request } = exchange
   const url = new URL(request.url ?? '/', 'http://node')
+  if (!url.pathname.startsWith(apiPrefix)) {
+    return new Answer(exchange, {}).text(404, '404 page not found')
+  }
   const answer = new Answer(exchange, rules.headers(request.headers))
-  if (!url.pathname.startsWith(apiPrefix)) return answer.text(404, '404 page not found')
   const allow = { allow: 'OPTIONS, POST' }
   if (request.method === 'OPTIONS') {
     const isPreflight = request.headers['access-control-request-method'] != null
@@ -39,12 +41,20 @@ async function handle(exchange: Exchange, node: Node, rules: OriginRules): Promi
   }
   if (request.method !== 'POST') return answer.text(405, '405 - Method Not Allowed', allow)
   if (!rules.allows(request.headers)) return answer.text(403, '403 - Forbidden')
-  const found = commandAt(url.pathname.slice(apiPrefix.length))
+  const found = commandAt(decodePath(url.pathname.slice(apiPrefix.length)))
   if (found == null) return answer.text(404, '404 page not found')
   try {
     await run(exchange, node, found, url.searchParams, answer)
   } catch (error) {
     await answer.fail(error)
+  }
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
   }
 }
 
