@@ -1,7 +1,8 @@
 import type { Output } from './output.ts'
 import { showBytes, showSeconds } from './units.ts'
 
-type Unit = 'bytes' | 'blocks'
+/** `none`: what is counted means nothing to people. */
+type Unit = 'bytes' | 'blocks' | 'none'
 
 export interface Progress {
   add(amount: number): void
@@ -57,6 +58,7 @@ class Meter {
   }
 
   show(width: number): string {
+    if (this.#unit === 'none') return `${this.label} …`
     const rate = this.#rate()
     const figures = [`${this.#amount(this.done)}`]
     const { total } = this

@@ -28,11 +28,11 @@ interface GcLine {
   Error?: string
 }
 
-const phases: Record<VerifyProgress['phase'], string> = {
-  scrub: 'reading every record',
-  blocks: 'proving blocks',
-  index: 'checking the index'
-}
+const phases = {
+  scrub: ['reading every record', 'bytes'],
+  blocks: ['proving blocks', 'blocks'],
+  index: ['checking the index', 'none']
+} as const
 
 export function addRepo(group: Group): void {
   const repo = group.program.command('repo').description('the repo as a whole')
@@ -117,7 +117,7 @@ async function verify(
 }
 
 function showPhase(progress: Progress, { phase, done, total }: VerifyProgress): void {
-  progress.phase(phases[phase], phase === 'scrub' ? 'bytes' : 'blocks')
+  progress.phase(...phases[phase])
   progress.set(done, total)
 }
 
