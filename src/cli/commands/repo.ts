@@ -117,7 +117,8 @@ async function verify(
 }
 
 function showPhase(progress: Progress, { phase, done, total }: VerifyProgress): void {
-  progress.phase(...phases[phase])
+  const [label, unit] = phases[phase]
+  progress.phase(label, unit)
   progress.set(done, total)
 }
 
