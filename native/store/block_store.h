@@ -5,7 +5,6 @@
 // buckets, and the map names each bucket's shard.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,14 +14,11 @@
 
 #include "../result.h"
 #include "../zfs/dataset_files.h"
+#include "key.h"
 
 namespace ipfs_zfs {
 
-// The SHA2-256 digest of a sha2-256 multihash, else SHA-256 of the whole multihash.
-using Key = std::array<uint8_t, 32>;
-
 inline constexpr size_t kMaxBlockBytes = 4u << 20;
-inline constexpr size_t kMaxMultihashBytes = 128;
 inline constexpr size_t kBuckets = 4096;
 
 struct PutBlock {
@@ -41,12 +37,13 @@ struct GetBlock {
 };
 
 // Gives the memory that a found block is read into; called once per found block of a batch, from
-// the reading thread, sizes known. The caller owns what it gave.
+// the reading thread, sizes known. The caller owns what it gave. It must not call the store: a
+// delete waits for readers, so that would wait for itself. A null for a size > 0 fails the block.
 using BlockSink = std::function<uint8_t*(size_t index, size_t size_bytes)>;
 
 struct ScannedBlock {
   Key key;
-  std::vector<uint8_t> multihash;
+  std::vector<uint8_t> multihash;  // empty when it is not sha2-256 and lies in a damaged record
   uint32_t size_bytes = 0;
 };
 
@@ -57,7 +54,8 @@ struct ScanPage {
 };
 
 struct BadBlock {
-  std::vector<uint8_t> multihash;
+  Key key{};
+  std::vector<uint8_t> multihash;  // as in ScannedBlock
   ErrorCode error = ErrorCode::kCorrupt;
   std::string why;
 };

@@ -1,0 +1,79 @@
+// Which keys are surely not in a run: a binary fuse filter (Graf and Lemire, 2022), 8-bit
+// fingerprints, about 9 bits a key, one false positive in 256.
+//
+// A run's filter is cut into chunks by key range, each built on its own while the run is written,
+// so that the memory for building does not grow with the run.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "../key.h"
+
+namespace ipfs_zfs {
+
+// Keys of a chunk: large enough that the filter is near 9 bits a key, small enough that building
+// it takes a few MiB.
+inline constexpr uint64_t kFilterChunkKeys = 1u << 18;
+
+// What finds a chunk's fingerprints; kept in the run beside them.
+struct FilterShape {
+  uint64_t seed = 0;
+  uint64_t offset = 0;  // of the first fingerprint, within the run's fingerprints
+  uint32_t segment_length = 0;
+  uint32_t segment_count = 0;  // 0: no filter (empty or unbuildable chunk); see `holds_all`
+  uint32_t holds_all = 0;      // without a filter: 1 = may hold anything, 0 = holds nothing
+  uint32_t reserved = 0;
+
+  uint64_t fingerprint_bytes() const {
+    return segment_count == 0 ? 0 : uint64_t{segment_count + 2} * segment_length;
+  }
+};
+static_assert(sizeof(FilterShape) == 32);
+
+inline uint64_t filter_hash(const Key& key, uint64_t run_seed) {
+  uint64_t a;
+  uint64_t b;
+  __builtin_memcpy(&a, key.data() + 8, 8);
+  __builtin_memcpy(&b, key.data() + 16, 8);
+  // The run's seed is random: keys cannot be chosen so that they pass every filter.
+  const auto product = static_cast<unsigned __int128>(a ^ run_seed) * (b | 1);
+  return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product) ^ b;
+}
+
+inline uint64_t filter_mix(uint64_t hash, uint64_t seed) {
+  hash += seed;
+  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdull;
+  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  return hash ^ (hash >> 33);
+}
+
+struct FilterPlaces {
+  uint64_t at[3];
+  uint8_t fingerprint;
+};
+
+inline FilterPlaces filter_places(const FilterShape& shape, uint64_t mixed) {
+  const uint64_t span = uint64_t{shape.segment_count} * shape.segment_length;
+  const uint64_t mask = shape.segment_length - 1;
+  FilterPlaces places;
+  places.at[0] = static_cast<uint64_t>((static_cast<unsigned __int128>(mixed) * span) >> 64);
+  places.at[1] = (places.at[0] + shape.segment_length) ^ ((mixed >> 18) & mask);
+  places.at[2] = (places.at[0] + 2 * uint64_t{shape.segment_length}) ^ (mixed & mask);
+  places.fingerprint = static_cast<uint8_t>(mixed ^ (mixed >> 32));
+  return places;
+}
+
+// Builds the filter over `hashes` (sorted and made distinct in place), appends its fingerprints and
+// returns its shape with `offset` at the place where they begin.
+FilterShape build_filter(std::vector<uint64_t>& hashes, std::vector<uint8_t>& fingerprints);
+
+inline bool filter_holds(const FilterShape& shape, const uint8_t* fingerprints, uint64_t hash) {
+  if (shape.segment_count == 0) return shape.holds_all != 0;
+  const FilterPlaces places = filter_places(shape, filter_mix(hash, shape.seed));
+  const uint8_t* base = fingerprints + shape.offset;
+  return (base[places.at[0]] ^ base[places.at[1]] ^ base[places.at[2]]) == places.fingerprint;
+}
+
+}  // namespace ipfs_zfs

@@ -1,0 +1,269 @@
+#include "index.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "../ensure.h"
+#include "cursor.h"
+#include "log.h"
+
+namespace ipfs_zfs {
+
+namespace {
+
+// One being filled, one being written out, one waiting: then writers wait too.
+constexpr size_t kMaxFrozen = 2;
+// A listing reads at most this many pages of each run ahead (64 KiB).
+constexpr size_t kMaxScanAhead = 16;
+
+Key next_key(Key key) {
+  for (size_t i = key.size(); i-- > 0;) {
+    if (++key[i] != 0) break;
+  }
+  return key;
+}
+
+}  // namespace
+
+Index::Index(DatasetFiles& files, Background& background, IndexOwner& owner, Options options)
+    : files_(files), background_(background), owner_(owner), options_(std::move(options)) {}
+
+Index::~Index() { close(); }
+
+void Index::close() {
+  closing_.store(true);
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !flushing_ && !merging_; });
+  }
+  graveyard_->unlink_all(files_);
+}
+
+std::string Index::path_of(uint64_t number, const char* suffix) const {
+  char name[32];
+  std::snprintf(name, sizeof(name), "/%016" PRIx64 ".%s", number, suffix);
+  return options_.folder + name;
+}
+
+std::shared_ptr<const Index::Version> Index::version() const {
+  const std::lock_guard lock(mutex_);
+  return version_;
+}
+
+uint64_t Index::find_many(std::span<const Key> keys, std::span<Found> found) const {
+  ENSURE(keys.size() == found.size());
+  const auto version = this->version();
+  for (Found& one : found) one = Found{.state = Lookup::kPending};
+  for (size_t start = 0; start < keys.size(); start += Run::kMaxLookups) {
+    const size_t count = std::min(Run::kMaxLookups, keys.size() - start);
+    const auto some_keys = keys.subspan(start, count);
+    const auto some_found = found.subspan(start, count);
+    version->active->find_many(some_keys, some_found);
+    for (const Frozen& frozen : version->frozen) frozen.table->find_many(some_keys, some_found);
+    for (const auto& run : version->runs) run->find_many(some_keys, some_found);
+    for (Found& one : some_found) {
+      if (one.state == Lookup::kPending) one.state = Lookup::kAbsent;
+    }
+  }
+  return version->generation;
+}
+
+void Index::find_again(uint64_t generation, std::span<const Key> keys,
+                       std::span<Found> found) const {
+  const auto version = this->version();
+  if (version->generation != generation) {
+    find_many(keys, found);
+    return;
+  }
+  for (size_t i = 0; i < keys.size(); i++) {
+    const auto value = version->active->find(keys[i]);
+    if (!value) continue;
+    found[i].value = *value;
+    found[i].state = *value == kTombstone ? Lookup::kAbsent : Lookup::kFound;
+  }
+}
+
+Result<Index::ScanEnd> Index::scan(const Key& from, const Key& last, size_t limit,
+                                   std::vector<Record>& records) const {
+  const auto version = this->version();
+  const size_t ahead = std::clamp<size_t>(limit / kPageRecords, 1, kMaxScanAhead);
+  std::vector<std::unique_ptr<Cursor>> sources;
+  sources.push_back(table_cursor(version->active, from));
+  for (const Frozen& frozen : version->frozen) {
+    sources.push_back(table_cursor(frozen.table, from));
+  }
+  for (const auto& run : version->runs) {
+    auto cursor = run_cursor(run, from, ahead);
+    if (!cursor) return cursor.error();
+    sources.push_back(*std::move(cursor));
+  }
+  MergeCursor merged(std::move(sources));
+  ScanEnd end{false, from};
+  size_t taken = 0;
+  for (const Record* record = merged.record(); record != nullptr; record = merged.record()) {
+    if (less(last, record->key)) break;
+    if (taken == limit) {
+      end.next = record->key;
+      return end;
+    }
+    if (record->value != kTombstone) {
+      records.push_back(*record);
+      taken++;
+    }
+    end.next = next_key(record->key);
+    const Status stepped = merged.next();
+    if (!stepped) return stepped.error();
+  }
+  end.done = true;
+  return end;
+}
+
+Index::Stats Index::stats() const {
+  const auto version = this->version();
+  Stats stats;
+  stats.runs = version->runs.size();
+  stats.table_keys = version->active->size();
+  stats.memory_bytes = version->active->memory_bytes();
+  stats.disk_bytes = log_bytes_.load();
+  for (const Frozen& frozen : version->frozen) {
+    stats.table_keys += frozen.table->size();
+    stats.memory_bytes += frozen.table->memory_bytes();
+  }
+  for (const auto& run : version->runs) {
+    stats.disk_bytes += run->info().size_bytes;
+    stats.memory_bytes += run->memory_bytes();
+  }
+  return stats;
+}
+
+std::vector<std::string> Index::check() const {
+  std::vector<std::string> faults;
+  for (const auto& run : version()->runs) {
+    for (std::string& fault : run->check()) faults.push_back(std::move(fault));
+  }
+  return faults;
+}
+
+Status Index::make_room(size_t keys, Room room) {
+  const auto version = this->version();
+  const size_t used = version->active->size();
+  if (used + keys <= options_.table_keys) return {};
+  Status made;
+  if (version->frozen.size() >= kMaxFrozen) {
+    made = room == Room::kPut ? wait_for_flush()
+                              : Status(Error{ErrorCode::kNoSpace, "tables wait to be written"});
+  }
+  if (made && used > 0) made = freeze();
+  if (!made && room == Room::kPut) return made;
+  grow_active(keys);
+  return {};
+}
+
+// Only deletes on a full pool, and batches larger than a table, get here with anything to do.
+void Index::grow_active(size_t keys) {
+  for (;;) {
+    const auto version = this->version();
+    if (version->active->size() + keys <= version->active->capacity()) return;
+    auto grown = version->active->grown();
+    const std::lock_guard lock(mutex_);
+    auto next = std::make_shared<Version>(*version_);
+    next->generation++;
+    next->active = std::move(grown);
+    version_ = std::move(next);
+  }
+}
+
+Status Index::wait_for_flush() {
+  std::unique_lock lock(mutex_);
+  while (version_->frozen.size() >= kMaxFrozen) {
+    const uint64_t turn = flush_turns_;
+    start_flush_locked();
+    changed_.wait(lock, [this, turn] { return flush_turns_ != turn || !flushing_; });
+    if (version_->frozen.size() < kMaxFrozen) break;
+    if (flush_error_) return *flush_error_;
+  }
+  return {};
+}
+
+Status Index::freeze() {
+  const auto version = this->version();
+  const uint64_t next_log = version->active->log() + 1;
+  auto file = files_.create(path_of(next_log, "log"), kLogRecordBytes);
+  if (!file && file.error().code == ErrorCode::kExists) {
+    // Left by an attempt whose outcome was not known; nothing was ever written to it.
+    file = files_.lookup(path_of(next_log, "log"));
+  }
+  if (!file) return file.error();
+  auto point = std::make_shared<FreezePoint>();
+  point->next_log = next_log;
+  point->next_sequence = next_sequence_;
+  point->keys = keys_.load();
+  point->checkpoint = owner_.checkpoint();
+  log_file_ = *file;
+  log_end_bytes_ = 0;
+
+  const std::lock_guard lock(mutex_);
+  auto next = std::make_shared<Version>(*version_);
+  next->generation++;
+  next->frozen.insert(next->frozen.begin(), Frozen{next->active, std::move(point)});
+  next->active = std::make_shared<Table>(options_.table_keys, next_log);
+  version_ = std::move(next);
+  start_flush_locked();
+  return {};
+}
+
+size_t Index::staged_bytes(size_t changes) {
+  return sizeof(LogHeader) + sizeof(FrameHeader) + changes * kMoveBytes;
+}
+
+FileOp Index::stage(std::span<const Change> changes) {
+  staged_.clear();
+  if (log_end_bytes_ == 0) {
+    encode_log_header(version()->active->log(), next_sequence_, staged_);
+  }
+  encode_frame(changes, next_sequence_, staged_);
+  staged_piece_ = Piece{staged_.data(), staged_.size()};
+  return FileOp{FileOp::Kind::kWrite, log_file_, log_end_bytes_, {&staged_piece_, 1}, 0};
+}
+
+void Index::publish(std::span<const Change> changes) {
+  const auto version = this->version();
+  for (const Change& change : changes) version->active->upsert(change.key, change.value);
+}
+
+void Index::unpublish(std::span<const Change> changes) {
+  const auto version = this->version();
+  for (const Change& change : changes) version->active->upsert(change.key, change.old_value);
+}
+
+void Index::commit(std::span<const Change> changes) {
+  publish(changes);
+  log_end_bytes_ += staged_.size();
+  log_bytes_ += staged_.size();
+  next_sequence_++;
+  int64_t more = 0;
+  for (const Change& change : changes) {
+    more += (change.old_value == kTombstone) - (change.value == kTombstone);
+  }
+  keys_ += static_cast<uint64_t>(more);
+}
+
+Result<Txg> Index::apply(std::span<const Change> changes) {
+  const Status room = make_room(changes.size(), Room::kPut);
+  if (!room) return room.error();
+  const FileOp op = stage(changes);
+  auto txg = files_.apply({&op, 1});
+  if (txg) commit(changes);
+  return txg;
+}
+
+Status Index::settle(bool merges) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this, merges] { return !flushing_ && !(merges && merging_); });
+  if (flush_error_) return *flush_error_;
+  if (merges && merge_error_) return *merge_error_;
+  return {};
+}
+
+}  // namespace ipfs_zfs
