@@ -211,7 +211,10 @@ Result<Txg> EmbeddedFiles::replace(std::string_view path, std::span<const Piece>
   FileId file = 0;
   int is_folder = 0;
   int error = iz_lookup(dataset_, name.c_str(), &file, &is_folder);
-  if (error == ENOENT) error = iz_create(dataset_, name.c_str(), kReplaceRecordBytes, &file);
+  if (error == ENOENT) {
+    is_folder = 0;
+    error = iz_create(dataset_, name.c_str(), kReplaceRecordBytes, &file);
+  }
   if (error == EEXIST) error = iz_lookup(dataset_, name.c_str(), &file, &is_folder);
   if (error != 0) return make_error(error, "cannot replace " + path_of(path));
   if (is_folder) return make_error(EISDIR, path_of(path));
