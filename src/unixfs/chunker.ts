@@ -3,22 +3,30 @@ export async function* fixedChunks(
   source: AsyncIterable<Uint8Array>,
   size: number
 ): AsyncGenerator<Uint8Array> {
-  let chunk: Uint8Array | undefined
-  let filled = 0
+  let pieces: Uint8Array[] = []
+  let held = 0
   for await (const piece of source) {
-    let offset = 0
-    while (offset < piece.byteLength) {
-      chunk ??= new Uint8Array(size)
-      const take = Math.min(size - filled, piece.byteLength - offset)
-      chunk.set(piece.subarray(offset, offset + take), filled)
-      filled += take
-      offset += take
-      if (filled === size) {
-        yield chunk
-        chunk = undefined
-        filled = 0
-      }
+    for (let offset = 0; offset < piece.byteLength; ) {
+      const part = piece.subarray(offset, offset + size - held)
+      pieces.push(part)
+      held += part.byteLength
+      offset += part.byteLength
+      if (held < size) continue
+      yield joined(pieces, held)
+      pieces = []
+      held = 0
     }
   }
-  if (chunk != null) yield chunk.slice(0, filled)
+  if (held > 0) yield joined(pieces, held)
+}
+
+/** A buffer of just this size: most files are small, and blocks are kept until they are stored. */
+function joined(pieces: Uint8Array[], length: number): Uint8Array {
+  const chunk = new Uint8Array(length)
+  let offset = 0
+  for (const piece of pieces) {
+    chunk.set(piece, offset)
+    offset += piece.byteLength
+  }
+  return chunk
 }
