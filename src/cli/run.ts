@@ -7,9 +7,7 @@ export async function run(argv: string[]): Promise<number> {
   const signal = stopSignal()
   try {
     await createProgram(signal).parseAsync(argv)
-    if (!signal.aborted) return 0
-    signal.throwIfAborted()
-    return 1
+    return 0
   } catch (error) {
     return report(error, signal, wantsJson(argv))
   }

@@ -15,9 +15,10 @@ export function parseAddress(text: string): RpcAddress | undefined {
     : undefined
 }
 
-/** For people. */
-export function showAddress(address: RpcAddress): string {
-  if ('socketPath' in address) return address.socketPath
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host
-  return `${host}:${address.port}`
+/** `127.0.0.1:5001`, `[::1]:5001`, `localhost:0`. */
+export function parseHostPort(text: string): { host: string; port: number } | undefined {
+  const found = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d+)$/i.exec(text)
+  const host = found?.[1] ?? found?.[2]
+  const port = Number(found?.[3])
+  return host != null && port < 65_536 ? { host, port } : undefined
 }

@@ -151,14 +151,14 @@ test('ls', () =>
       [
         ['b.txt', 'file', 12],
         ['big', 'file', 1_000_000],
-        ['link', 'symlink', 0],
+        ['link', 'symlink', 5],
         ['sub', 'directory', 0]
       ]
     )
     assert.is(listed[0]?.cid, helloCid)
     const text = await bench.ok(['ls', root])
     const lines = text.split('\n').map(line => line.trim().split(/\s+/).slice(1).join(' '))
-    assert.equal(lines, ['SIZE NAME', '12 B b.txt', '977 KiB big', '0 B link', '- sub/'])
+    assert.equal(lines, ['SIZE NAME', '12 B b.txt', '977 KiB big', '5 B link -> b.txt', '- sub/'])
     assert.is(await bench.ok(['ls', `${root}/sub`]), '')
     assert.equal(await bench.lines(['ls', `${root}/sub`]), [])
   }))

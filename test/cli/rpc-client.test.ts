@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseAddress, showAddress } from '../../src/client/address.ts'
+import { parseAddress, parseHostPort } from '../../src/client/address.ts'
 import { multipart, type UploadPart } from '../../src/client/multipart.ts'
 import { RpcClient } from '../../src/client/rpc.ts'
 
@@ -55,7 +55,11 @@ test('addresses of the api file', () => {
   for (const bad of ['', 'x', '/ip4/127.0.0.1', '/ip4/127.0.0.1/udp/1', '/ip4/1.2.3.4/tcp/0']) {
     assert.is(parseAddress(bad), undefined, bad)
   }
-  assert.is(showAddress({ host: '::1', port: 1 }), '[::1]:1')
+  assert.equal(parseHostPort('[::1]:1'), { host: '::1', port: 1 })
+  assert.equal(parseHostPort('localhost:0'), { host: 'localhost', port: 0 })
+  for (const bad of ['', '5001', ':5001', 'a:b', '::1:1', 'x:65536']) {
+    assert.is(parseHostPort(bad), undefined, bad)
+  }
 })
 
 test('arguments and options', () =>

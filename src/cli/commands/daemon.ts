@@ -1,5 +1,150 @@
-import type { Group } from '../group.ts'
+import { Writable } from 'node:stream'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { parseHostPort, type RpcAddress } from '../../client/address.ts'
+import type { Context } from '../context.ts'
+import { contextOf, type Group } from '../group.ts'
+import { fields } from '../table.ts'
+import { addInitOptions, initOf, repoExists, type InitOptions } from './init.ts'
+
+interface DaemonOptions {
+  rpc: RpcAddress
+  gateway: RpcAddress
+  peer?: string[]
+  listen?: string[]
+  offline?: boolean
+  logLevel: string
+}
+
+/** The line with which runDaemon says that it is ready. */
+interface Announced {
+  rpc: string
+  gateway: string
+  pid: number
+  peerId: string
+  swarm: string[]
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent']
 
 export function addDaemon(group: Group): void {
-  group.program.command('daemon')
+  addDaemonOptions(
+    group.program
+      .command('daemon')
+      .description('serve the repo: to peers, on the Kubo RPC API, and on a trustless gateway'),
+    'info'
+  ).action((options: DaemonOptions) => {
+    const context = contextOf(group)
+    return serve(context, options, { path: context.repo }, daemonText)
+  })
+
+  addDaemonOptions(
+    addInitOptions(
+      group.program
+        .command('start')
+        .description('init if there is no repo yet, then daemon; says how to use it')
+    ),
+    'warn'
+  ).action(async (options: DaemonOptions & InitOptions) => {
+    const context = contextOf(group)
+    const exists = await repoExists(context.repo)
+    if (!exists) await context.out.text(`making a repo at ${context.repo}`)
+    const init = exists ? { path: context.repo } : initOf(context.repo, options)
+    await serve(context, options, init, startText)
+  })
+}
+
+function addDaemonOptions(command: Command, logLevel: string): Command {
+  return command
+    .addOption(addressOption('--rpc <host:port>', 'where the RPC listens', 5001))
+    .addOption(addressOption('--gateway <host:port>', 'where the gateway listens', 8080))
+    .option('--listen <multiaddr>', 'where peers reach it; again for more', collect)
+    .option('--peer <multiaddr>', 'a peer to stay connected to; again for more', collect)
+    .option('--offline', 'no peers')
+    .option('--log-level <level>', logLevels.join(', '), oneOfLevels, logLevel)
+}
+
+function addressOption(flags: string, description: string, port: number): Option {
+  const host = '127.0.0.1'
+  return new Option(flags, `${description}; port 0 takes a free one`)
+    .argParser(address)
+    .default({ host, port }, `${host}:${port}`)
+}
+
+async function serve(
+  { out, signal }: Context,
+  options: DaemonOptions,
+  repo: ReturnType<typeof initOf>,
+  text: (ready: Announced, repo: string) => string
+): Promise<void> {
+  const { runDaemon } = await import('../../node/daemon.ts')
+  const { rpc, gateway, listen, peer, offline, logLevel } = options
+  const network = { ...(listen != null && { listen }), ...(peer != null && { peers: peer }) }
+  const announce = (line: string) => {
+    const announced = JSON.parse(line) as Announced
+    const { swarm, pid, peerId } = announced
+    const value = { ready: true, rpc: announced.rpc, gateway: announced.gateway, pid, peerId }
+    return out.show({ ...value, addresses: swarm }, text(announced, repo.path))
+  }
+  await runDaemon({
+    repo,
+    rpc,
+    gateway,
+    libp2p: offline === true ? false : network,
+    json: true,
+    logLevel,
+    signal,
+    out: new Writable({
+      decodeStrings: false,
+      write: (line: string, _encoding, done) => void announce(line).then(() => done(), done)
+    })
+  })
+}
+
+function daemonText({ rpc, gateway, swarm }: Announced): string {
+  return fields([
+    ['RPC', `http://${rpc}`],
+    ['gateway', `http://${gateway}`],
+    ...swarm.map((address): [string, string] => ['peers', address]),
+    ['ready', 'stop it with Ctrl-C, or: ipfs-zfs shutdown']
+  ])
+}
+
+/** For someone who sees it for the first time. */
+function startText({ rpc, gateway, swarm }: Announced, repo: string): string {
+  return `
+  Your node is running.
+
+    repo     ${repo}
+    RPC      http://${rpc}   (the API of Kubo)
+    gateway  http://${gateway}
+    peers    ${swarm[0] ?? 'none: it is offline'}
+
+  In another terminal, in this folder:
+
+    npx ipfs-zfs add README.md                      # prints a CID
+    npx ipfs-zfs ls CID                             # and: cat, get, export, import
+    npx ipfs-zfs snapshot create before             # and: snapshot rollback before
+    npx ipfs-zfs repo verify                        # proves every block
+    npx ipfs-zfs --help
+
+    curl -F file=@README.md 'http://${rpc}/api/v0/add?cid-version=1'
+    curl 'http://${gateway}/ipfs/CID?format=raw'
+
+  Ctrl-C stops it; the data stays.
+`
+}
+
+function address(value: string): RpcAddress {
+  const found = parseHostPort(value)
+  if (found == null) throw new InvalidArgumentError('Write HOST:PORT, for example 127.0.0.1:5001.')
+  return found
+}
+
+function oneOfLevels(value: string): string {
+  if (logLevels.includes(value)) return value
+  throw new InvalidArgumentError(`Use one of ${logLevels.join(', ')}.`)
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
 }

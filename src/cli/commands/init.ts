@@ -1,5 +1,8 @@
-import { InvalidArgumentError } from 'commander'
+import { resolve } from 'node:path'
+import { InvalidArgumentError, type Command } from 'commander'
 import type { Layout } from '../../native.ts'
+import { RepoExistsError } from '../../errors.ts'
+import { LAYOUTS, readConfig } from '../../repo/config.ts'
 import type { PoolInit, Repo, RepoInit } from '../../repo/types.ts'
 import { contextOf, type Group } from '../group.ts'
 import { fields } from '../table.ts'
@@ -14,42 +17,54 @@ export interface InitOptions {
   shards?: number
 }
 
-const layouts: Layout[] = ['stripe', 'mirror', 'raidz1', 'raidz2', 'raidz3']
-
 export function addInit(group: Group): void {
-  group.program
-    .command('init')
-    .description('make a repo: a ZFS pool on files or disks, and the datasets in it')
+  addInitOptions(
+    group.program
+      .command('init')
+      .description('make a repo: a ZFS pool on files or disks, and the datasets in it')
+  ).action(async (options: InitOptions) => {
+    const context = contextOf(group)
+    await refuseExisting(context.repo)
+    const { openRepo } = await import('../../index.ts')
+    const repo = await openRepo(initOf(context.repo, options))
+    try {
+      const made = await describe(repo, options)
+      await context.out.show(made, textOf(made))
+    } finally {
+      await repo.close()
+    }
+  })
+}
+
+export function addInitOptions(command: Command): Command {
+  return command
     .option('--vdev <path>', 'a file or a disk; again for more; default: pool.img', collect)
-    .option('--layout <layout>', `${layouts.join(', ')}; default: stripe`, layout)
+    .option('--layout <layout>', `${LAYOUTS.join(', ')}; default: stripe`, layout)
     .option('--size <size>', 'of each file that is made, sparse; default: 100G', size)
     .option('--name <name>', "the pool's name; default: ipfs- and 12 random hex digits")
     .option('--ashift <bits>', 'log 2 of the smallest write; default: 12', wholeNumber)
     .option('--shards <count>', 'how many datasets hold blocks; default: 4', wholeNumber)
-    .action(async (options: InitOptions) => {
-      const context = contextOf(group)
-      const repo = await createRepo(context.repo, options)
-      try {
-        const made = await describe(repo, options)
-        await context.out.show(made, textOf(made))
-      } finally {
-        await repo.close()
-      }
-    })
 }
 
-export async function createRepo(path: string, options: InitOptions): Promise<Repo> {
-  const { openRepo } = await import('../../index.ts')
+export function initOf(path: string, options: InitOptions): RepoInit {
   const { vdev, layout, size, name, ashift, shards } = options
   const pool: PoolInit = {
-    ...(vdev != null && { vdevs: vdev }),
+    ...(vdev != null && { vdevs: vdev.map(given => resolve(given)) }),
     ...(layout != null && { layout }),
     ...(size != null && { sizeBytes: size }),
     ...(name != null && { name }),
     ...(ashift != null && { ashift })
   }
-  const init: RepoInit = { path, create: true, pool, ...(shards != null && { shards }) }
-  return await openRepo(init)
+  return { path, create: true, pool, ...(shards != null && { shards }) }
+}
+
+export async function repoExists(path: string): Promise<boolean> {
+  return (await readConfig(path)) != null
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  if (!(await repoExists(path))) return
+  throw new RepoExistsError(`there is a repo at ${path} already; choose another --repo`)
 }
 
 interface Made {
@@ -97,8 +112,8 @@ function collect(value: string, before: string[] = []): string[] {
 }
 
 function layout(value: string): Layout {
-  const found = layouts.find(known => known === value)
-  if (found == null) throw new InvalidArgumentError(`Use one of ${layouts.join(', ')}.`)
+  const found = LAYOUTS.find(known => known === value)
+  if (found == null) throw new InvalidArgumentError(`Use one of ${LAYOUTS.join(', ')}.`)
   return found
 }
 

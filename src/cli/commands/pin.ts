@@ -22,7 +22,7 @@ interface AddOptions {
 }
 
 interface ListOptions {
-  type: string
+  type?: string
   names?: boolean
   quiet?: boolean
 }
@@ -54,7 +54,7 @@ export function addPin(group: Group): void {
     .command('ls')
     .description('list pins, or say what pins the blocks given')
     .argument('[path...]', 'CIDs or paths')
-    .option('-t, --type <type>', listTypes.join(', '), listType, 'all')
+    .option('-t, --type <type>', `${listTypes.join(', ')}; default: all but indirect`, listType)
     .option('--names', 'with the names of pins')
     .option('-q, --quiet', 'only CIDs')
     .action((paths: string[], options: ListOptions) =>
@@ -81,11 +81,15 @@ async function list(
   paths: string[],
   { type, names, quiet }: ListOptions
 ): Promise<void> {
-  const options = { type, names, stream: true }
-  for await (const line of rpc.lines<ListLine>('pin/ls', { args: paths, options, signal })) {
-    const { Cid: cid, Type, Name: name = '' } = line
-    const text = quiet === true ? cid : `${cid} ${Type}${name === '' ? '' : ` ${printable(name)}`}`
-    await out.show({ cid, type: Type, ...(name !== '' && { name }) }, text)
+  const defaults = paths.length > 0 ? ['all'] : ['recursive', 'direct']
+  for (const one of type == null ? defaults : [type]) {
+    const options = { type: one, names, stream: true }
+    for await (const line of rpc.lines<ListLine>('pin/ls', { args: paths, options, signal })) {
+      const { Cid: cid, Type, Name: name = '' } = line
+      const named = `${cid} ${Type}${name === '' ? '' : ` ${printable(name)}`}`
+      const value = { cid, type: Type, ...(name !== '' && { name }) }
+      await out.show(value, quiet === true ? cid : named)
+    }
   }
 }
 

@@ -100,7 +100,7 @@ async function verify(
   { scrub, quiet }: VerifyOptions
 ): Promise<void> {
   const { out, signal } = context
-  const progress = startProgress(out, { label: 'verifying', quiet })
+  const progress = startProgress(out, { label: 'verifying', unit: 'none', quiet })
   let report: Report | undefined
   try {
     for await (const line of rpc.lines('zfs/repo/verify', { options: { scrub }, signal })) {
