@@ -25,19 +25,49 @@
         "native"
       ],
       "defines": ["_GNU_SOURCE", "_LARGEFILE64_SOURCE"],
-      "cflags": ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-include", "<(openzfs)/zfs_config.h"]
+      "cflags": [
+        "-O2",
+        "-g1",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-include <(openzfs)/zfs_config.h"
+      ]
     },
     {
-      "target_name": "core",
+      "target_name": "embedded_engine",
       "type": "static_library",
-      "dependencies": ["openzfs_face"],
       "sources": [
         "native/zfs/embedded/arena.cc",
+        "native/zfs/embedded/dataset_files.cc",
+        "native/zfs/embedded/engine.cc",
+        "native/zfs/embedded/errors.cc",
         "native/zfs/embedded/file_io.cc",
-        "native/zfs/embedded/memory.cc"
+        "native/zfs/embedded/labels.cc",
+        "native/zfs/embedded/memory.cc",
+        "native/zfs/embedded/pool_admin.cc",
+        "native/zfs/embedded/pool_lock.cc",
+        "native/zfs/embedded/status.cc",
+        "native/zfs/embedded/vdev_tree.cc"
       ],
-      "include_dirs": ["native"],
-      "cflags": ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+      "include_dirs": [
+        "<(openzfs)/include/libzpool",
+        "<(openzfs)/include/zfs",
+        "<(openzfs)/include/libspl",
+        "<(openzfs)/include/libspl-linux",
+        "native"
+      ],
+      "defines": ["_GNU_SOURCE", "_LARGEFILE64_SOURCE"],
+      "cflags": [
+        "-O2",
+        "-g1",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-include <(openzfs)/zfs_config.h"
+      ],
       "libraries": [
         "<(weakened)/libzpool.a",
         "<(openzfs)/lib/libzutil.a",
@@ -60,9 +90,43 @@
       ]
     },
     {
+      "target_name": "core",
+      "type": "static_library",
+      "sources": [
+        "native/store/block_store.cc",
+        "native/store/index/background.cc",
+        "native/store/index/cursor.cc",
+        "native/store/index/filter.cc",
+        "native/store/index/index.cc",
+        "native/store/index/index_background.cc",
+        "native/store/index/index_open.cc",
+        "native/store/index/log.cc",
+        "native/store/index/manifest.cc",
+        "native/store/index/run.cc",
+        "native/store/index/run_writer.cc",
+        "native/store/index/table.cc",
+        "native/store/key.cc",
+        "native/store/packs.cc",
+        "native/store/put_group.cc",
+        "native/store/sha256.cc",
+        "native/store/shard.cc",
+        "native/store/shard_check.cc",
+        "native/store/shard_compact.cc",
+        "native/store/shard_put.cc",
+        "native/store/shard_read.cc",
+        "native/store/shard_verify.cc",
+        "native/store/slots.cc",
+        "native/sqlite/file.cc",
+        "native/sqlite/vfs.cc"
+      ],
+      "include_dirs": ["native"],
+      "cflags": ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+      "libraries": ["-l:libcrypto.a"]
+    },
+    {
       "target_name": "ipfs_zfs",
       "type": "loadable_module",
-      "dependencies": ["core", "openzfs_face"],
+      "dependencies": ["core", "embedded_engine", "openzfs_face"],
       "sources": [
         "native/addon/addon.cc",
         "native/addon/convert.cc",
@@ -72,9 +136,7 @@
         "native/addon/pool_calls.cc",
         "native/addon/shared.cc",
         "native/addon/store_calls.cc",
-        "native/addon/work.cc",
-        "native/sqlite/file.cc",
-        "native/sqlite/vfs.cc"
+        "native/addon/work.cc"
       ],
       "include_dirs": ["native"],
       "defines": [

@@ -119,7 +119,7 @@ export interface StoreOptions {
 export type Durability = 'txg' | 'flush'
 
 export interface ScanPage {
-  /** Ascending by key. */
+  /** Ascending by key. Empty ones are those of BadBlock. */
   multihashes: Uint8Array[]
   sizesBytes: number[]
   /** 32 bytes: go on from here; absent at the end. */
@@ -127,6 +127,9 @@ export interface ScanPage {
 }
 
 export interface BadBlock {
+  /** 32 bytes: the place of the block in a scan. */
+  key: Uint8Array
+  /** Empty when it is not sha2-256 and lies in the damaged record itself. */
   multihash: Uint8Array
   code: string
   why: string
@@ -209,6 +212,8 @@ type StoreHandle = { [storeHandle]: true }
 /** The addon's own exports. Multihashes of a batch go in back to back, with a byte for each length. */
 interface Addon {
   errorCodes: string[]
+  /** Waits for work in flight and closes what is open; blocks, so only for the end of all. */
+  end(): void
   createPool(options: PoolCreateOptions): Promise<PoolHandle>
   openPool(options: PoolOpenOptions): Promise<PoolHandle>
   closePool(pool: PoolHandle): Promise<void>
@@ -287,6 +292,9 @@ function addon(): Addon {
       throw new Error(`the addon is not built (${addonPath} is missing): run \`npm run setup\``)
     }
     loaded = createRequire(import.meta.url)(addonPath) as Addon
+    // What was acknowledged under `flush` would be lost by process.exit(): Node then runs none of
+    // the addon's own clean-up.
+    process.once('exit', loaded.end)
   }
   return loaded
 }

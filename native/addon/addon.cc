@@ -19,6 +19,9 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
     names.Set(i, Napi::String::New(env, error_name(static_cast<ErrorCode>(i))));
   }
   exports.Set("errorCodes", names);
+  exports.Set("end", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+                Env::of(info.Env()).end();
+              }));
   return exports;
 }
 

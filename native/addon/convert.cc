@@ -212,6 +212,7 @@ Napi::Value to_js(Napi::Env env, const VerifyPage& page) {
   Napi::Array bad = Napi::Array::New(env, page.bad.size());
   for (uint32_t i = 0; i < page.bad.size(); i++) {
     Napi::Object value = Napi::Object::New(env);
+    value.Set("key", bytes_to_js(env, page.bad[i].key));
     value.Set("multihash", bytes_to_js(env, page.bad[i].multihash));
     value.Set("code", error_name(page.bad[i].error));
     value.Set("why", page.bad[i].why);

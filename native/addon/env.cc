@@ -57,13 +57,21 @@ void Env::attach(Napi::Env env) {
       &(*self)->wake_);
   napi_unref_threadsafe_function(env, (*self)->wake_);
   // After the function above, so that it runs before that one's own clean-up.
-  napi_add_env_cleanup_hook(env, [](void* raw) { static_cast<Env*>(raw)->end(); }, self->get());
+  napi_add_env_cleanup_hook(
+      env,
+      [](void* raw) {
+        Env* const ending = static_cast<Env*>(raw);
+        ending->end();
+        napi_release_threadsafe_function(ending->wake_, napi_tsfn_abort);
+      },
+      self->get());
   env.SetInstanceData<std::shared_ptr<Env>>(self);
 }
 
 Env& Env::of(Napi::Env env) { return **env.GetInstanceData<std::shared_ptr<Env>>(); }
 
 Napi::Promise Env::start(Lane lane, std::unique_ptr<Promised> task) {
+  if (ending()) return rejected(env_, ErrorCode::kClosed, "the process is ending");
   const Napi::Promise promise = task->deferred_.emplace(env_).Promise();
   start_quietly(lane, std::move(task), true);
   return promise;
@@ -108,9 +116,11 @@ void Env::drain(Napi::Env env) {
   }
 }
 
-// The environment ends: by itself, by worker.terminate() or by process.exit(). JavaScript does not
-// run any more, but its memory is still there for the tasks that read it.
+// The environment ends: by itself or by worker.terminate() (its clean-up hook), or by process.exit()
+// (src/native.ts, since Node runs no clean-up hooks then). No JavaScript runs after this, but its
+// memory is still there for the tasks that read it.
 void Env::end() {
+  if (ending()) return;
   std::vector<std::unique_ptr<Promised>> tasks;
   {
     std::unique_lock lock(mutex_);
@@ -128,7 +138,6 @@ void Env::end() {
     }
   }
   handles_.clear();
-  napi_release_threadsafe_function(wake_, napi_tsfn_abort);
 }
 
 // ---- Promised

@@ -33,6 +33,8 @@ class Env : public std::enable_shared_from_this<Env> {
   // Without a promise; `awaited` still keeps the event loop alive until it is done.
   void start_quietly(Lane lane, std::unique_ptr<Promised> task, bool awaited);
   void no_longer_awaited();
+  // Waits for work in flight, then closes what is open. From then on nothing starts.
+  void end();
   void add(const std::shared_ptr<Handle>& handle) { handles_.insert(handle); }
   void remove(const std::shared_ptr<Handle>& handle) { handles_.erase(handle); }
 
@@ -42,7 +44,6 @@ class Env : public std::enable_shared_from_this<Env> {
 
  private:
   void drain(Napi::Env env);
-  void end();
 
   Napi::Env env_{nullptr};
   napi_threadsafe_function wake_ = nullptr;

@@ -67,6 +67,11 @@ Catch::~Catch() {
 }
 
 uint8_t* Catch::place(size_t size_bytes, Place* where) {
+  total_bytes_ += size_bytes;
+  if (total_bytes_ > kMaxBytes) {
+    overflowed_ = true;
+    return nullptr;
+  }
   const bool shared = size_bytes < kSharedBelowBytes;
   if (shared && chunk_ != SIZE_MAX) {
     Buffer& chunk = buffers_[chunk_];
@@ -83,7 +88,10 @@ uint8_t* Catch::place(size_t size_bytes, Place* where) {
     chunk_ = buffers_.size();
   }
   uint8_t* const bytes = PagePool::instance().take(std::max<size_t>(capacity, 1));
-  if (bytes == nullptr) return nullptr;
+  if (bytes == nullptr) {
+    overflowed_ = true;
+    return nullptr;
+  }
   *where = {static_cast<uint32_t>(buffers_.size()), 0};
   buffers_.push_back({bytes, capacity, size_bytes});
   return bytes;

@@ -34,6 +34,9 @@ class Catch {
   static constexpr size_t kChunkBytes = 256u << 10;
   static constexpr size_t kSharedBelowBytes = 64u << 10;
 
+  // What one get may bring, so that a batch cannot take all memory.
+  static constexpr size_t kMaxBytes = 1u << 30;
+
   struct Buffer {
     uint8_t* bytes = nullptr;
     size_t capacity_bytes = 0;
@@ -49,13 +52,17 @@ class Catch {
   Catch& operator=(const Catch&) = delete;
   ~Catch();
 
+  // Null when the batch is over its limit, or the machine has no memory left.
   uint8_t* place(size_t size_bytes, Place* where);
+  bool overflowed() const { return overflowed_; }
   std::vector<Buffer>& buffers() { return buffers_; }
 
  private:
   std::vector<Buffer> buffers_;
   size_t chunk_ = SIZE_MAX;  // the one that small blocks go into
   size_t next_chunk_bytes_ = 4096;
+  size_t total_bytes_ = 0;
+  bool overflowed_ = false;
 };
 
 }  // namespace ipfs_zfs::addon

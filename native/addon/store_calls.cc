@@ -155,9 +155,13 @@ class Get : public StoreTask {
     blocks_.resize(count);
     places_.resize(count);
     for (size_t i = 0; i < count; i++) blocks_[i].multihash = multihashes_.all()[i];
-    return store().get(blocks_, [this](size_t index, size_t size_bytes) {
+    Status status = store().get(blocks_, [this](size_t index, size_t size_bytes) {
       return catch_.place(size_bytes, &places_[index]);
     });
+    if (status && catch_.overflowed()) {
+      return Error{ErrorCode::kTooLarge, "these blocks are over 1 GiB in all: ask for fewer"};
+    }
+    return status;
   }
 
   Napi::Value value(Napi::Env env) override {
