@@ -42,8 +42,13 @@ export class RpcClient {
     const upload = send(request, input.body)
     const response = await answerOf(request, upload, input.signal)
     const answer = new RpcAnswer(response, upload, input.signal)
-    if (response.statusCode !== 200) throw await answer.error()
-    return answer
+    if (response.statusCode === 200) return answer
+    try {
+      throw await answer.error()
+    } finally {
+      // What is left of the upload interests nobody.
+      if (input.body != null) request.destroy()
+    }
   }
 
   /** One JSON object. */

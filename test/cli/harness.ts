@@ -19,6 +19,8 @@ export interface Ran {
 
 export interface RunOptions {
   input?: Uint8Array | string
+  /** Standard input does not end. */
+  holdInput?: boolean
   cwd?: string
   env?: Record<string, string>
   /** Sent when the command has run for so long. */
@@ -50,7 +52,8 @@ export async function run(args: string[], options: RunOptions = {}): Promise<Ran
   child.stdout?.on('data', (chunk: Buffer) => out.push(chunk))
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   child.stdin?.on('error', () => {})
-  child.stdin?.end(options.input ?? '')
+  if (options.holdInput === true) child.stdin?.write(options.input ?? '')
+  else child.stdin?.end(options.input ?? '')
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
   const { signalAfter } = options
   const signalTimer =
