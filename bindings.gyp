@@ -81,9 +81,9 @@
         "<(openzfs)/lib/libspl.a",
         "<(openzfs)/lib/libspl_assert.a",
         "-l:libz.a",
-        "-l:libuuid.a",
-        "-l:libblkid.a",
-        "-l:libtirpc.a",
+        "-luuid",
+        "-lblkid",
+        "-ltirpc",
         "-lm",
         "-lrt",
         "-lpthread"

@@ -52,13 +52,17 @@ function(bindings_list out target key)
   set(${out} "${items}" PARENT_SCOPE)
 endfunction()
 
-# OpenZFS's library with the functions made weak that we bring ourselves.
+# OpenZFS's library with the functions made weak that we bring ourselves, and its copies of
+# OpenSSL's assembler under names of their own.
+set(also_in_libcrypto aesni_gcm_decrypt aesni_gcm_encrypt gcm_ghash_avx gcm_gmult_avx
+    gcm_gmult_clmul)
 function(weaken_libzpool)
   set(list "${module_root_dir}/native/zfs/embedded/weaken.txt")
+  list(TRANSFORM also_in_libcrypto REPLACE "(.+)" "--redefine-sym=\\1=zfs_\\1" OUTPUT_VARIABLE renames)
   add_custom_command(
     OUTPUT "${weakened}/libzpool.a"
-    COMMAND "${CMAKE_OBJCOPY}" "--weaken-symbols=${list}" "${openzfs}/lib/libzpool.a"
-            "${weakened}/libzpool.a"
+    COMMAND "${CMAKE_OBJCOPY}" "--weaken-symbols=${list}" ${renames}
+            "${openzfs}/lib/libzpool.a" "${weakened}/libzpool.a"
     DEPENDS "${openzfs}/lib/libzpool.a" "${list}"
     VERBATIM)
   add_custom_target(weakened_libzpool DEPENDS "${weakened}/libzpool.a")
