@@ -17,6 +17,7 @@ its RPC; else it opens the repo itself, and nothing uses the network.
   SIGTERM); 141 whoever read the output went away. The repo is whole in every case.
 - **Progress** is drawn on standard error when that is a terminal, else a line is written there each
   10 seconds; \`--json\` and \`--quiet\` turn it off.
+- \`IPFS_ZFS_DEBUG=1\` adds the stack trace to a failure.
 `
 
 function sections(command: Command): string[] {

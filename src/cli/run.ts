@@ -5,6 +5,7 @@ import { createProgram } from './program.ts'
 /** Runs one command line and returns the exit code. */
 export async function run(argv: string[]): Promise<number> {
   const signal = stopSignal()
+  process.on('uncaughtException', error => process.exit(report(error, signal, wantsJson(argv))))
   try {
     await createProgram(signal).parseAsync(argv)
     return 0

@@ -145,7 +145,7 @@ async function* send(
 async function showAdded(context: Context, added: Added, options: AddOptions): Promise<void> {
   if (options.quieter === true) return
   const { name, cid } = added
-  const text = options.quiet === true ? cid : `added ${cid} ${printable(name)}`
+  const text = options.quiet === true ? cid : `added ${cid} ${printable(name)}`.trimEnd()
   await context.out.show(added, text)
 }
 

@@ -1,3 +1,4 @@
+import { codeOf, RpcError } from '../../client/errors.ts'
 import { multipart, type UploadPart } from '../../client/multipart.ts'
 import { basename } from 'node:path'
 import { chunksOf } from '../files.ts'
@@ -92,6 +93,8 @@ async function rm(group: Group, cids: string[], options: { force?: boolean }): P
       if (failure === '') await out.show({ cid: Hash }, `removed ${Hash}`)
       else failures.push(`cannot remove ${Hash}: ${failure}`)
     }
-    if (failures.length > 0) throw new Error(failures.join('; '))
+    if (failures.length === 0) return
+    const message = failures.join('; ')
+    throw new RpcError(message, codeOf(message), 200)
   })
 }
