@@ -57,19 +57,21 @@ export async function serve(
     connectionTimeout: 0,
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,
-    exposeHeadRoutes: false
+    // every URL is the handler's to judge, those that cannot be decoded too
+    rewriteUrl: () => '/'
   })
   const stopping = new AbortController()
   const underWay = new Set<Promise<void>>()
-  app.removeAllContentTypeParsers()
-  // nobody reads the body but the handler, and not before it wants to
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  app.all('/*', (request, reply) => {
+  // before fastify looks at the body, which is the handler's to read; it refuses the empty
+  // Content-Type that Go's client sends
+  app.addHook('onRequest', (request, reply) => {
     reply.hijack()
+    request.raw.url = request.originalUrl
     const work = exchange(request.raw, reply.raw, stopping.signal, handler, log)
     underWay.add(work)
     void work.finally(() => underWay.delete(work))
   })
+  app.all('/', () => {})
   await ('socketPath' in options
     ? app.listen({ path: options.socketPath })
     : app.listen({ host: options.host ?? '127.0.0.1', port: options.port }))

@@ -2,7 +2,7 @@ import { NotFoundError } from '../../errors.ts'
 import type { Node } from '../../node/node.ts'
 import { resolvePath, type ContentPath, type Resolved } from '../../unixfs/path.ts'
 import type { GetBlock } from '../../unixfs/blocks.ts'
-import { parseCid } from './cid-text.ts'
+import { parseCid } from '../../unixfs/cid-text.ts'
 import type { RpcRequest } from './command.ts'
 
 /** A path or CID as Kubo takes it, with Kubo's words when it is none. */

@@ -72,16 +72,21 @@ async function run(
   if (timeout != null) signals.push(AbortSignal.timeout(parseDuration(timeout)))
   const signal = AbortSignal.any(signals)
   const parts = bodyParts(exchange, command)
-  const args = await stringArgs(command, [...pathArgs, ...query.getAll('arg')], parts)
+  const given = [...pathArgs, ...query.getAll('arg')]
   const request: RpcRequest = {
-    args,
+    args: await stringArgs(command, given, parts),
     options,
     signal,
     offline: options.bool('offline'),
     parts: () => parts ?? noParts(),
     cidText: cidWriter(options)
   }
-  await answer.send(await command.run(request, node), signal)
+  try {
+    await answer.send(await command.run(request, node), signal)
+  } catch (error) {
+    // whatever came of it, this is why
+    throw signal.aborted ? signal.reason : error
+  }
 }
 
 async function* noParts(): AsyncGenerator<Part> {}

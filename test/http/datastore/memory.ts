@@ -1,0 +1,49 @@
+import { MemoryBlockstore } from 'blockstore-core'
+import { MemoryDatastore } from 'datastore-core'
+import type { AbortOptions } from 'abort-error'
+import type { CID } from 'multiformats/cid'
+import type { Blocks, Collected, Stores, Usage } from '../../../src/http/datastore/stores.ts'
+
+/** The stores of a test: in memory, counting what reaches them, failing when told to. */
+export class MemoryStores implements Stores {
+  readonly blocks: Blocks & MemoryBlocks = new MemoryBlocks()
+  readonly records = new MemoryDatastore()
+  flushes = 0
+  collected: Collected = { freedBytes: 0, heldBytes: 0, snapshots: [] }
+  maxBytes = 1_000_000_000
+
+  async flush(): Promise<void> {
+    this.flushes++
+  }
+
+  async usage(): Promise<Usage> {
+    return { blockBytes: 300, recordBytes: 20, maxBytes: this.maxBytes }
+  }
+
+  async collect(): Promise<Collected> {
+    return this.collected
+  }
+}
+
+class MemoryBlocks extends MemoryBlockstore {
+  /** Calls of deleteMany. */
+  deleteBatches = 0
+
+  async size(cid: CID, options?: AbortOptions): Promise<number | undefined> {
+    if (!(await this.has(cid, options))) {
+      return undefined
+    }
+    let bytes = 0
+    for await (const piece of this.get(cid, options)) {
+      bytes += piece.byteLength
+    }
+    return bytes
+  }
+
+  override async *deleteMany(
+    ...args: Parameters<MemoryBlockstore['deleteMany']>
+  ): AsyncGenerator<CID> {
+    this.deleteBatches++
+    yield* super.deleteMany(...args)
+  }
+}
