@@ -65,6 +65,11 @@ VdevStatus parse_vdev(nvlist* vdev) {
   if (nvlist_lookup_nvlist_array(vdev, ZPOOL_CONFIG_CHILDREN, &children, &count) == 0) {
     for (uint_t i = 0; i < count; ++i) status.children.push_back(parse_vdev(children[i]));
   }
+  // A disk that fails at work is faulted at once, but OpenZFS leaves it to a daemon (zed) to tell
+  // the vdevs above it.
+  const bool all_online = std::all_of(status.children.begin(), status.children.end(),
+                                      [](const VdevStatus& child) { return child.state == "ONLINE"; });
+  if (status.state == "ONLINE" && !all_online) status.state = "DEGRADED";
   return status;
 }
 
