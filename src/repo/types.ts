@@ -93,6 +93,8 @@ export interface Repo {
   readonly blockstore: ZfsBlockstore
   readonly datastore: ZfsDatastore
   readonly snapshots: RepoSnapshots
+  /** The same blocks and records, whose changes are acknowledged as `durability` says. */
+  withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'>
   stat(options?: AbortOptions): Promise<RepoStat>
   verify(options?: VerifyOptions): Promise<VerifyReport>
   /** Gives back the space of packs that are mostly dead. Returns the bytes given back. */

@@ -34,10 +34,18 @@ export class ZfsRepo implements Repo {
     this.#root = config.root
     this.#letGo = letGo
     this.#gate = new Gate(`the repo at ${folder}`, backend)
-    const context = { native, durability }
-    this.blockstore = new ZfsBlockstore(this.#gate, context)
-    this.datastore = new ZfsDatastore(this.#gate, context)
+    const stores = this.withDurability(durability)
+    this.blockstore = stores.blockstore
+    this.datastore = stores.datastore
     this.snapshots = new Snapshots(native, folder, config, this.#gate)
+  }
+
+  withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'> {
+    const context = { native: this.#native, durability }
+    return {
+      blockstore: new ZfsBlockstore(this.#gate, context),
+      datastore: new ZfsDatastore(this.#gate, context)
+    }
   }
 
   async stat({ signal }: AbortOptions = {}): Promise<RepoStat> {

@@ -1,13 +1,14 @@
 import { MemoryBlockstore } from 'blockstore-core'
 import { MemoryDatastore } from 'datastore-core'
 import type { AbortOptions } from 'abort-error'
+import type { Key, Pair } from 'interface-datastore'
 import type { CID } from 'multiformats/cid'
 import type { Blocks, Collected, Stores, Usage } from '../../../src/http/datastore/stores.ts'
 
 /** The stores of a test: in memory, counting what reaches them, failing when told to. */
 export class MemoryStores implements Stores {
   readonly blocks: Blocks & MemoryBlocks = new MemoryBlocks()
-  readonly records = new MemoryDatastore()
+  readonly records = new OrderedDatastore()
   flushes = 0
   collected: Collected = { freedBytes: 0, heldBytes: 0, snapshots: [] }
   maxBytes = 1_000_000_000
@@ -45,5 +46,19 @@ class MemoryBlocks extends MemoryBlockstore {
   ): AsyncGenerator<CID> {
     this.deleteBatches++
     yield* super.deleteMany(...args)
+  }
+}
+
+/** Listed in the order of the keys, as a repo's records are. */
+class OrderedDatastore extends MemoryDatastore {
+  override *_all(): Generator<Pair> {
+    const pairs = [...(super._all() as Iterable<Pair>)]
+    yield* pairs.sort((a, b) => Buffer.compare(a.key.uint8Array(), b.key.uint8Array()))
+  }
+
+  override *_allKeys(): Generator<Key> {
+    for (const { key } of this._all()) {
+      yield key
+    }
   }
 }

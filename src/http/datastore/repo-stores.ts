@@ -1,0 +1,71 @@
+import type { Repo } from '../../repo/types.ts'
+import type { Blocks, Collected, Stores, Usage } from './stores.ts'
+
+/** So old may a figure be: asking the pool costs more than answering. */
+const USAGE_MS = 1000
+
+/** A repo as the remote datastore uses it: puts are acknowledged at once, `flush` waits for disk. */
+export class RepoStores implements Stores {
+  readonly blocks: Blocks
+  readonly records: Stores['records']
+  readonly #repo: Repo
+  #usage: { at: number; figures: Promise<Usage> } | undefined
+
+  constructor(repo: Repo) {
+    this.#repo = repo
+    const { blockstore, datastore } = repo.withDurability('flush')
+    this.blocks = blockstore
+    this.records = datastore
+  }
+
+  async flush(): Promise<void> {
+    await this.#repo.flush()
+  }
+
+  async usage(): Promise<Usage> {
+    const now = performance.now()
+    if (this.#usage == null || now - this.#usage.at > USAGE_MS) {
+      const figures = this.#ask()
+      this.#usage = { at: now, figures }
+      figures.catch(() => (this.#usage = undefined))
+    }
+    return this.#usage.figures
+  }
+
+  async collect(): Promise<Collected> {
+    const freedBytes = await this.#repo.compact()
+    await this.#repo.flush()
+    const { datasets } = await this.#repo.stat()
+    let heldBytes = 0
+    for (const { name, usedBytes, referencedBytes } of datasets) {
+      // What a dataset without children uses and does not refer to is in its snapshots only.
+      heldBytes += isShard(name) ? Math.max(0, usedBytes - referencedBytes) : 0
+    }
+    const snapshots = (await this.#repo.snapshots.list()).map(({ name, created, usedBytes }) => ({
+      name,
+      created,
+      usedBytes
+    }))
+    return { freedBytes, heldBytes, snapshots }
+  }
+
+  async #ask(): Promise<Usage> {
+    const { datasets, allocatedBytes } = await this.#repo.stat()
+    let blockBytes = 0
+    let recordBytes = 0
+    let maxBytes = 0
+    for (const { name, usedBytes, availableBytes } of datasets) {
+      if (isShard(name)) {
+        blockBytes += usedBytes
+      } else if (name.endsWith('/catalog')) {
+        recordBytes += usedBytes
+      }
+      maxBytes = Math.max(maxBytes, availableBytes + allocatedBytes)
+    }
+    return { blockBytes, recordBytes, maxBytes }
+  }
+}
+
+function isShard(name: string): boolean {
+  return /\/shard-\d+$/.test(name)
+}
