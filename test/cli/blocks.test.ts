@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bothWays } from './harness.ts'
+import { withDaemon } from './harness.ts'
 
 const rawHello = 'bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'
 const missing = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -9,7 +9,7 @@ const missing = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
 const test = suite('blocks')
 
 test('block put, get, stat, rm', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     assert.equal(await bench.json(['block', 'put'], { input: 'hello world' }), {
       cid: rawHello,
       size: 11
@@ -32,7 +32,7 @@ test('block put, get, stat, rm', () =>
   }))
 
 test('a block of 4 MiB and one over it', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const limit = Buffer.alloc(4 << 20, 1)
     const { size } = await bench.json<{ size: number }>(['block', 'put'], { input: limit })
     assert.is(size, 4 << 20)
@@ -43,7 +43,7 @@ test('a block of 4 MiB and one over it', () =>
   }))
 
 test('bad CIDs', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     for (const bad of ['nonsense', 'bafkreinonsense', '-', '']) {
       for (const command of [['cat'], ['block', 'get'], ['ls'], ['get'], ['export']]) {
         await bench.fails([...command, '--', bad])
@@ -52,7 +52,7 @@ test('bad CIDs', () =>
   }))
 
 test('a block that is not there', async () => {
-  await bothWays(async bench => {
+  await withDaemon(async bench => {
     const fails = async (...args: string[]) =>
       (await bench.run(['--json', ...args], { signalAfter: { signal: 'SIGINT', ms: 4000 } })).code
     for (const command of [['block', 'stat'], ['cat'], ['ls']]) {
@@ -63,7 +63,7 @@ test('a block that is not there', async () => {
 })
 
 test('an identity CID needs no block', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const identity = 'bafkqabtimvwgy3yk'
     assert.is((await bench.run(['block', 'get', identity])).stdout, 'hello\n')
     assert.is((await bench.run(['cat', identity])).stdout, 'hello\n')
@@ -71,7 +71,7 @@ test('an identity CID needs no block', () =>
   }))
 
 test('dag put, dag get, refs', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const leaf = await bench.ok(['block', 'put'], { input: 'leaf' })
     const node = JSON.stringify({ a: { '/': leaf }, list: [1, 'two', null] })
     const { cid } = await bench.json<{ cid: string }>(['dag', 'put'], { input: node })
@@ -84,7 +84,7 @@ test('dag put, dag get, refs', () =>
   }))
 
 test('pin add, ls, rm', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const root = await bench.ok(['add', '-Q', '--no-pin', '-'], { input: Buffer.alloc(600_000) })
     assert.equal(await bench.lines(['pin', 'ls']), [])
     assert.equal(await bench.json(['pin', 'add', root]), { cid: root, mode: 'recursive' })

@@ -2,7 +2,7 @@ import { CarReader } from '@ipld/car'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Bench, bothWays } from './harness.ts'
+import { Bench, bothWays, withDaemon } from './harness.ts'
 
 interface Imported {
   roots: string[]
@@ -49,7 +49,7 @@ test('export and import, by file and by pipe', () =>
   }))
 
 test('damaged CARs', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const root = await bench.ok(['add', '-Q', '-'], { input: Buffer.alloc(600_000, 'x') })
     await bench.ok(['export', root, '-o', 'good.car'])
     const good = await readFile(bench.path('good.car'))
@@ -76,7 +76,7 @@ test('damaged CARs', () =>
   }))
 
 test('an export that fails leaves no file', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await writeFile(bench.path('f'), Buffer.alloc(600_000, 'x'))
     const [leaf] = (
       await bench.ok(['add', '-q', 'f']).then(root => bench.ok(['refs', root]))

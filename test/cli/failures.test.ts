@@ -3,7 +3,7 @@ import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Bench, bothWays, run } from './harness.ts'
+import { Bench, bothWays, run, withDaemon } from './harness.ts'
 
 const test = suite('failures')
 
@@ -79,7 +79,7 @@ test('init twice, and on what cannot be', async () => {
 })
 
 test('files that are not there or cannot be read', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     assert.equal(await bench.fails(['add', 'none']), {
       code: 'ENOENT',
       message: 'none: no such file or folder'

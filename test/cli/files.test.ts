@@ -3,7 +3,7 @@ import { mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Bench, bothWays, run } from './harness.ts'
+import { Bench, bothWays, run, withDaemon } from './harness.ts'
 
 interface Added {
   name: string
@@ -75,7 +75,7 @@ test('a tree with odd names comes back as it was', () =>
   }))
 
 test('the CIDs are those of Kubo', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await writeFile(bench.path('hello'), 'hello world\n')
     await mkdir(bench.path('nothing'))
     const [v1] = await bench.lines<Added>(['add', 'hello'])
@@ -91,13 +91,13 @@ test('the CIDs are those of Kubo', () =>
   }))
 
 test('only-hash stores nothing', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await bench.ok(['add', '--only-hash', '-'], { input: 'not kept' })
     assert.equal(await bench.lines(['refs', 'local']), [])
   }))
 
 test('what add prints', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await mkdir(bench.path('a/b'), { recursive: true })
     await writeFile(bench.path('a/b/hello'), 'hello world\n')
     const text = await bench.ok(['add', 'a'])
@@ -118,7 +118,7 @@ test('what add prints', () =>
   }))
 
 test('hidden files, links that are named, and the same name twice', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await mkdir(bench.path('d'))
     await mkdir(bench.path('e'))
     await writeFile(bench.path('d/.hidden'), '1')
@@ -139,7 +139,7 @@ test('hidden files, links that are named, and the same name twice', () =>
   }))
 
 test('ls', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await mkdir(bench.path('d/sub'), { recursive: true })
     await writeFile(bench.path('d/b.txt'), 'hello world\n')
     await writeFile(bench.path('d/big'), Buffer.alloc(1_000_000))
@@ -164,7 +164,7 @@ test('ls', () =>
   }))
 
 test('cat, with a range', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const bytes = Buffer.alloc(1_500_000)
     for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(at, at)
     await writeFile(bench.path('f'), bytes)
@@ -188,7 +188,7 @@ test('a file of 1 GiB needs little memory', async () => {
 })
 
 test('thousands of files', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     for (let folder = 0; folder < 20; folder++) {
       await mkdir(bench.path(`many/${folder}`), { recursive: true })
       for (let file = 0; file < 100; file++) {

@@ -152,15 +152,18 @@ export class Bench {
   }
 }
 
-/** Runs a test twice: the command opens the repo itself, and it finds a daemon. */
+/** The command finds a daemon: cheap, as the repo is open already. */
+export async function withDaemon(work: (bench: Bench) => Promise<void>): Promise<void> {
+  await using bench = await Bench.make()
+  await bench.startDaemon()
+  await work(bench)
+}
+
+/** Twice: the command opens the repo itself, and it finds a daemon. */
 export async function bothWays(work: (bench: Bench) => Promise<void>): Promise<void> {
   {
     await using bench = await Bench.make()
     await work(bench)
   }
-  {
-    await using bench = await Bench.make()
-    await bench.startDaemon()
-    await work(bench)
-  }
+  await withDaemon(work)
 }

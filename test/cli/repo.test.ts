@@ -2,7 +2,7 @@ import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Bench, bothWays } from './harness.ts'
+import { Bench, bothWays, withDaemon } from './harness.ts'
 
 interface Snapshot {
   name: string
@@ -52,7 +52,7 @@ test('a mirror with one shard', async () => {
 })
 
 test('repo stat', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await bench.ok(['add', '-Q', '-'], { input: Buffer.alloc(600_000, 'x') })
     const found = await bench.json<Record<string, unknown>>(['repo', 'stat'])
     assert.is(found['path'], bench.repo)
@@ -67,7 +67,7 @@ test('repo stat', () =>
   }))
 
 test('repo verify', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     await writeFile(bench.path('f'), Buffer.alloc(2_000_000, 'abcdefg'))
     await bench.ok(['add', '-q', 'f'])
     const report = await bench.json<Record<string, unknown>>(['repo', 'verify'])
@@ -81,7 +81,7 @@ test('repo verify', () =>
   }))
 
 test('repo gc and compact', () =>
-  bothWays(async bench => {
+  withDaemon(async bench => {
     const kept = await bench.ok(['add', '-Q', '-'], { input: Buffer.alloc(600_000, 'kept') })
     const loose = await bench.ok(['add', '-Q', '--no-pin', '-'], { input: 'loose' })
     assert.is(await bench.ok(['repo', 'gc', '-v']), `removed ${loose}\nremoved 1 block`)

@@ -71,6 +71,7 @@ export function addRepo(group: Group): void {
 async function stat({ out, signal }: Context, { rpc }: Session): Promise<void> {
   const found = lowerNames(await rpc.json('zfs/repo/stat', { signal })) as RepoStat
   const { pool } = found
+  found.datasets.sort((a, b) => (a.name < b.name ? -1 : 1))
   const errors = countErrors(pool.root)
   await out.show(
     found,
