@@ -2,6 +2,8 @@ import { rm, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { destination, pino, type Logger } from 'pino'
+import type { DatastoreServer } from '../http/datastore/server.ts'
+import { startDatastoreServer, type DatastoreDoor } from '../http/datastore/start.ts'
 import { addressMultiaddr, addressText, type ListenOptions } from '../http/listen.ts'
 import { openRepo } from '../index.ts'
 import type { Repo, RepoInit } from '../repo/types.ts'
@@ -15,6 +17,8 @@ export interface DaemonOptions {
   rpc?: ListenOptions
   /** Default: 127.0.0.1:8080. False: no gateway. */
   gateway?: ListenOptions | false
+  /** The door of the remote datastore. Default: a socket in the repo's folder. False: none. */
+  datastore?: DatastoreDoor | false
   /** Default: a free TCP port on loopback, no peers. False: offline. */
   libp2p?: NetworkOptions | false
   /** The line that says that it is ready is one JSON object. */
@@ -69,18 +73,27 @@ async function serveUntilStopped(
     log,
     onShutdown: () => stopping.request('shutdown')
   })
-  const files = await writeAddressFiles(repo.path, node)
+  let files: AddressFile[] = []
+  let datastore: DatastoreServer | undefined
   try {
-    await announce(node, options)
+    const { datastore: door = {} } = options
+    datastore = door === false ? undefined : await startDatastoreServer(repo, door, log)
+    files = await writeAddressFiles(repo.path, node)
+    await announce(node, datastore?.shown ?? null, options)
     await stopping.wait()
   } finally {
     for (const file of files) await removeIfOurs(file)
+    await datastore?.close()
     await node.stop()
     log.info('stopped')
   }
 }
 
-async function announce(running: RunningNode, options: DaemonOptions): Promise<void> {
+async function announce(
+  running: RunningNode,
+  datastore: string | null,
+  options: DaemonOptions
+): Promise<void> {
   const { rpcAddress, gatewayAddress, node } = running
   const { peerId } = await node.identity()
   const rpc = rpcAddress == null ? null : addressText(rpcAddress)
@@ -88,15 +101,17 @@ async function announce(running: RunningNode, options: DaemonOptions): Promise<v
   const swarm = node.network?.addresses() ?? []
   const { pid } = process
   const out = options.out ?? process.stdout
-  node.log.info({ rpc, gateway, swarm, peer: peerId.toString() }, 'ready')
+  node.log.info({ rpc, gateway, datastore, swarm, peer: peerId.toString() }, 'ready')
   if (options.json === true) {
-    const ready = { ready: true, rpc, gateway, pid, peerId: peerId.toString(), swarm }
+    const peer = peerId.toString()
+    const ready = { ready: true, rpc, gateway, datastore, pid, peerId: peer, swarm }
     out.write(`${JSON.stringify(ready)}\n`)
     return
   }
   const lines = [
     `Kubo RPC API on ${rpc}`,
     ...(gateway == null ? [] : [`Trustless gateway on http://${gateway}`]),
+    ...(datastore == null ? [] : [`Remote datastore on ${datastore}`]),
     ...swarm.map(address => `Peers reach it at ${address}`),
     'Daemon is ready'
   ]

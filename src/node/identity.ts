@@ -1,6 +1,4 @@
-import { loadOrCreateSelfKey } from '@libp2p/config'
 import type { PeerId, PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Datastore } from 'interface-datastore'
 
 export interface Identity {
@@ -13,6 +11,11 @@ export interface Identity {
  * it, so a Helia application that opens the same repo is the same peer.
  */
 export async function loadIdentity(records: Datastore): Promise<Identity> {
+  // loaded only when it is needed: a command without a network should start quickly
+  const [{ loadOrCreateSelfKey }, { peerIdFromPrivateKey }] = await Promise.all([
+    import('@libp2p/config'),
+    import('@libp2p/peer-id')
+  ])
   const key = await loadOrCreateSelfKey(records)
   return { key, peerId: peerIdFromPrivateKey(key) }
 }

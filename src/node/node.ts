@@ -7,7 +7,7 @@ import { startRpc } from '../http/rpc/server.ts'
 import type { Repo } from '../repo/types.ts'
 import { Blocks } from './blocks.ts'
 import { loadIdentity, type Identity } from './identity.ts'
-import { Network, type NetworkOptions } from './network.ts'
+import type { Network, NetworkOptions } from './network.ts'
 import { Pins } from './pins.ts'
 import { SharedLock } from './shared-lock.ts'
 
@@ -75,20 +75,25 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
+/** Helia and libp2p are most of what there is to load, so an offline node does without. */
+async function startNetwork(
+  { libp2p, repo }: NodeOptions,
+  blockstore: Blockstore,
+  identity: () => Promise<Identity>,
+  log: Logger
+): Promise<Network | undefined> {
+  if (libp2p == null || libp2p === false) return undefined
+  const { Network } = await import('./network.ts')
+  const { datastore } = repo
+  return Network.start(libp2p, { blockstore, datastore, identity: await identity(), log })
+}
+
 async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
   const { repo } = options
   const store: Blockstore = repo.blockstore
   let known: Promise<Identity> | undefined
   const identity = () => (known ??= loadIdentity(repo.datastore))
-  const network =
-    options.libp2p == null || options.libp2p === false
-      ? undefined
-      : await Network.start(options.libp2p, {
-          blockstore: store,
-          datastore: repo.datastore,
-          identity: await identity(),
-          log
-        })
+  const network = await startNetwork(options, store, identity, log)
   return {
     repo,
     blocks: new Blocks(store, network == null ? undefined : (cid, opts) => network.fetch(cid, opts)),

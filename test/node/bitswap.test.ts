@@ -52,8 +52,13 @@ test('peers by option are connected, and both sides see it', async ({ giver, tak
   assert.is(Peers[0]?.Peer, ID)
   assert.is(Peers[0]?.Direction, 2)
   assert.match(Peers[0]?.Addr ?? '', /^\/ip4\/127\.0\.0\.1\/tcp\/\d+$/)
-  const described = await json<{ AgentVersion: string }>(taker.rpc, `id?arg=${ID}`)
-  assert.match(described.AgentVersion, /^ipfs-zfs\//)
+  // identify runs beside, and takes a moment
+  let agent = ''
+  for (let i = 0; i < 100 && agent === ''; i++) {
+    await sleep(100)
+    agent = (await json<{ AgentVersion: string }>(taker.rpc, `id?arg=${ID}`)).AgentVersion
+  }
+  assert.match(agent, /^ipfs-zfs\//)
 })
 
 test('a tree is fetched whole by reading it, and byte for byte', async ({ giver, taker }) => {

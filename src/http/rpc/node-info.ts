@@ -1,4 +1,3 @@
-import { peerIdFromString } from '@libp2p/peer-id'
 import type { PeerId } from '@libp2p/interface'
 import { publicKeyText } from '../../node/identity.ts'
 import type { Node } from '../../node/node.ts'
@@ -19,7 +18,7 @@ export const id: Command = {
   options: [text('format', 'f'), text('peerid-base')],
   run: async ({ args, signal, offline }, node) => {
     const self = await node.identity()
-    const asked = args[0] == null ? self.peerId : parsePeerId(args[0])
+    const asked = args[0] == null ? self.peerId : await parsePeerId(args[0])
     if (asked.equals(self.peerId)) return value(describeSelf(self.peerId, node))
     if (offline || node.network == null) throw new Error(offlineText)
     await node.network.libp2p.dial(asked, { signal })
@@ -27,7 +26,8 @@ export const id: Command = {
   }
 }
 
-function parsePeerId(given: string): PeerId {
+async function parsePeerId(given: string): Promise<PeerId> {
+  const { peerIdFromString } = await import('@libp2p/peer-id')
   try {
     return peerIdFromString(given)
   } catch {

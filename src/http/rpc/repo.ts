@@ -1,4 +1,5 @@
 import { collectGarbage } from '../../node/gc.ts'
+import { ownerOfBlocks } from '../datastore/namespaces.ts'
 import type { Node } from '../../node/node.ts'
 import type { VerifyProgress, VerifyReport } from '../../repo/types.ts'
 import { value, values, type Command, type RpcRequest } from './command.ts'
@@ -41,6 +42,13 @@ export const repoGc: Command = {
 
 async function* collected(request: RpcRequest, node: Node): AsyncGenerator<object> {
   const { options, signal, cidText } = request
+  const owner = await ownerOfBlocks(node.repo.datastore)
+  if (owner != null) {
+    // only that Kubo knows its pins: to us, all its blocks are garbage
+    throw new Error(
+      `the blocks belong to the Kubo of namespace ${owner.name}: run its ipfs repo gc`
+    )
+  }
   await node.gcLock.acquire(true)
   try {
     for await (const cid of collectGarbage(node.blocks, node.pins, { signal })) {

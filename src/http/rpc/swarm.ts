@@ -1,4 +1,4 @@
-import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Connection } from '@libp2p/interface'
 import type { Network } from '../../node/network.ts'
 import type { Node } from '../../node/node.ts'
@@ -56,7 +56,7 @@ export const swarmConnect: Command = {
   name: 'swarm/connect',
   args: { name: 'address', required: true },
   run: async ({ args, signal }, node) => {
-    const peers = args.map(parseAddress)
+    const peers = await Promise.all(args.map(parseAddress))
     const done: string[] = []
     for (const { address, peer } of peers) {
       try {
@@ -70,7 +70,8 @@ export const swarmConnect: Command = {
   }
 }
 
-function parseAddress(given: string): { address: Multiaddr; peer: string } {
+async function parseAddress(given: string): Promise<{ address: Multiaddr; peer: string }> {
+  const { multiaddr } = await import('@multiformats/multiaddr')
   const peer = /\/(?:p2p|ipfs)\/([^/]+)$/.exec(given)?.[1]
   try {
     const address = multiaddr(given)
