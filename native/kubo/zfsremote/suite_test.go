@@ -134,7 +134,8 @@ func (h *hashed) Query(ctx context.Context, q query.Query) (query.Results, error
 	for i := range entries {
 		entries[i].Key = h.names[entries[i].Key]
 	}
-	return query.NaiveQueryApply(q, query.ResultsWithEntries(query.Query{}, entries)), nil
+	results := query.NaiveQueryApply(q, query.ResultsWithEntries(query.Query{}, entries))
+	return query.ResultsReplaceQuery(results, q), nil
 }
 
 func (h *hashed) Batch(ctx context.Context) (ds.Batch, error) {

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseHostPort, type RpcAddress } from '../../client/address.ts'
+import type { DatastoreDoor } from '../../http/datastore/start.ts'
 import type { Context } from '../context.ts'
 import { contextOf, type Group } from '../group.ts'
 import { fields } from '../table.ts'
@@ -9,6 +10,10 @@ import { addInitOptions, initOf, repoExists, type InitOptions } from './init.ts'
 interface DaemonOptions {
   rpc: RpcAddress
   gateway: RpcAddress
+  datastore?: string
+  datastoreToken?: string
+  datastoreCert?: string
+  datastoreKey?: string
   peer?: string[]
   listen?: string[]
   offline?: boolean
@@ -19,10 +24,13 @@ interface DaemonOptions {
 interface Announced {
   rpc: string
   gateway: string
+  datastore: string | null
   pid: number
   peerId: string
   swarm: string[]
 }
+
+const datastoreForms = 'where a Kubo finds its datastore: unix:PATH, host:port, or none'
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent']
 
@@ -57,6 +65,10 @@ function addDaemonOptions(command: Command, logLevel: string): Command {
   return command
     .addOption(addressOption('--rpc <host:port>', 'where the RPC listens', 5001))
     .addOption(addressOption('--gateway <host:port>', 'where the gateway listens', 8080))
+    .option('--datastore <address>', `${datastoreForms}; default: unix:REPO/datastore`)
+    .option('--datastore-token <file>', 'for a host and port; default: REPO/datastore.token')
+    .option('--datastore-cert <file>', 'TLS for a host and port: the certificate, in PEM')
+    .option('--datastore-key <file>', 'TLS: the key of the certificate, in PEM')
     .option('--listen <multiaddr>', 'where peers reach it; again for more', collect)
     .option('--peer <multiaddr>', 'a peer to stay connected to; again for more', collect)
     .option('--offline', 'no peers')
@@ -81,14 +93,16 @@ async function serve(
   const network = { ...(listen != null && { listen }), ...(peer != null && { peers: peer }) }
   const announce = (line: string) => {
     const announced = JSON.parse(line) as Announced
-    const { swarm, pid, peerId } = announced
-    const value = { ready: true, rpc: announced.rpc, gateway: announced.gateway, pid, peerId }
+    const { swarm, datastore, pid, peerId } = announced
+    const addresses = { rpc: announced.rpc, gateway: announced.gateway, datastore }
+    const value = { ready: true, ...addresses, pid, peerId }
     return out.show({ ...value, addresses: swarm }, text(announced, repo.path))
   }
   await runDaemon({
     repo,
     rpc,
     gateway,
+    datastore: doorOf(options),
     libp2p: offline === true ? false : network,
     json: true,
     logLevel,
@@ -100,10 +114,22 @@ async function serve(
   })
 }
 
-function daemonText({ rpc, gateway, swarm }: Announced): string {
+function doorOf({ datastore, ...files }: DaemonOptions): DatastoreDoor | false {
+  if (datastore === 'none') return false
+  const { datastoreToken, datastoreCert, datastoreKey } = files
+  return {
+    ...(datastore != null && { listen: datastore }),
+    ...(datastoreToken != null && { tokenFile: datastoreToken }),
+    ...(datastoreCert != null && { certFile: datastoreCert }),
+    ...(datastoreKey != null && { keyFile: datastoreKey })
+  }
+}
+
+function daemonText({ rpc, gateway, datastore, swarm }: Announced): string {
   return fields([
     ['RPC', `http://${rpc}`],
     ['gateway', `http://${gateway}`],
+    ...(datastore == null ? [] : [['datastore', datastore] as [string, string]]),
     ...swarm.map((address): [string, string] => ['peers', address]),
     ['ready', 'stop it with Ctrl-C, or: ipfs-zfs shutdown']
   ])

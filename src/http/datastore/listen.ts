@@ -13,7 +13,11 @@ export async function listenOn(
     await removeStale(address.path)
     const mask = process.umask(0o177)
     try {
-      await started(server, () => server.listen({ path: address.path }), () => process.umask(mask))
+      await started(
+        server,
+        () => server.listen({ path: address.path }),
+        () => process.umask(mask)
+      )
     } finally {
       process.umask(mask)
     }

@@ -31,13 +31,14 @@ export interface DatastoreServer {
   readonly address: DatastoreAddress
   /** As `--datastore` takes it, with the port in use. */
   readonly shown: string
-  /** Ends listings with an error, lets all other requests finish, and closes. */
+  /** Ends listings with an error, gives other requests three seconds, and closes. */
   close(): Promise<void>
 }
 
 const INSTANCE = 'Ipfs-Zfs-Instance'
 const ERROR = 'Ipfs-Zfs-Error'
 const LINGER_MS = 5000
+const CLOSE_MS = 3000
 
 /** Serves namespaces of a repo to other processes; docs/remote-datastore.md is its description. */
 export async function serveStores(options: DatastoreServerOptions): Promise<DatastoreServer> {
@@ -67,7 +68,9 @@ export async function serveStores(options: DatastoreServerOptions): Promise<Data
       const closed = new Promise(resolve => server.close(resolve))
       front.close()
       server.closeIdleConnections()
+      const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS)
       await closed
+      clearTimeout(timer)
     }
   }
 }

@@ -27,7 +27,10 @@ export interface Collected {
   snapshots: HoldingSnapshot[]
 }
 
-export type Blocks = Pick<Blockstore, 'put' | 'get' | 'delete' | 'putMany' | 'deleteMany' | 'getAll'> & {
+export type Blocks = Pick<
+  Blockstore,
+  'put' | 'get' | 'delete' | 'putMany' | 'deleteMany' | 'getAll'
+> & {
   /** Length in bytes; undefined where there is none. */
   size(cid: CID, options?: AbortOptions): Promise<number | undefined>
 }
