@@ -192,7 +192,12 @@ export interface Native {
   readonly sqliteExtension: string
   /** Returns once all that was written to files of this pool, SQLite's too, is on disk. */
   syncPool(pool: Pool): Promise<void>
+  /** Makes I/O on a vdev's file fail. There only when IPFS_ZFS_TEST_FAULTS=1 was set at the start. */
+  readonly setFileFault: ((path: string, fault: FileFault) => void) | undefined
 }
+
+/** For tests of lost disks. */
+export type FileFault = 'none' | 'reads' | 'writes' | 'all'
 
 // ---- What is behind it: the addon, and the checks at its door.
 
@@ -214,6 +219,7 @@ interface Addon {
   errorCodes: string[]
   /** Waits for work in flight and closes what is open; blocks, so only for the end of all. */
   end(): void
+  setFileFault?: (path: string, fault: FileFault) => void
   createPool(options: PoolCreateOptions): Promise<PoolHandle>
   openPool(options: PoolOpenOptions): Promise<PoolHandle>
   closePool(pool: PoolHandle): Promise<void>
@@ -631,6 +637,10 @@ class NativeStore implements Store {
 
 export const native: Native = {
   sqliteExtension: addonPath,
+
+  get setFileFault() {
+    return addon().setFileFault
+  },
 
   async createPool(options) {
     checkPoolOptions(options)
