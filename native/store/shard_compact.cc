@@ -117,6 +117,8 @@ Status Shard::move_live(std::span<const Record> entries, const uint8_t* bytes, u
   std::vector<FileOp>& ops = group_.data_ops();
   if (done) {
     ops.push_back(index_->stage(group_.changes()));
+    // What the pack gives back in the end is more than what is written now.
+    ops.push_back(index_->freeing_op(group_.data_bytes()));
     const auto txg = files_->apply(ops);
     if (txg) {
       last_txg_.store(*txg);

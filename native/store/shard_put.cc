@@ -209,6 +209,7 @@ Status Shard::commit_deletes(std::span<const Change> changes) {
   // The log op first: in an engine that does them one by one, a hole then never lies under a block
   // that the log still has.
   ops.push_back(index_->stage(changes));
+  ops.push_back(index_->freeing_op(0));
   for (const Change& change : changes) {
     const Location location(change.old_value);
     if (location.is_pack()) continue;

@@ -139,7 +139,8 @@ Index::Stats Index::stats() const {
 
 std::vector<std::string> Index::check() const {
   std::vector<std::string> faults;
-  for (const auto& run : version()->runs) {
+  const auto version = this->version();
+  for (const auto& run : version->runs) {
     for (std::string& fault : run->check()) faults.push_back(std::move(fault));
   }
   return faults;
@@ -225,6 +226,18 @@ FileOp Index::stage(std::span<const Change> changes) {
   encode_frame(changes, next_sequence_, staged_);
   staged_piece_ = Piece{staged_.data(), staged_.size()};
   return FileOp{FileOp::Kind::kWrite, log_file_, log_end_bytes_, {&staged_piece_, 1}, 0};
+}
+
+FileOp Index::freeing_op(uint64_t written_bytes) const {
+  const auto round_up = [](uint64_t bytes) {
+    return (bytes + kLogRecordBytes - 1) / kLogRecordBytes * kLogRecordBytes;
+  };
+  FileOp op;
+  op.kind = FileOp::Kind::kPunch;
+  op.file = log_file_;
+  op.offset_bytes = round_up(log_end_bytes_ + staged_.size());
+  op.length_bytes = round_up(written_bytes + staged_.size());
+  return op;
 }
 
 void Index::publish(std::span<const Change> changes) {

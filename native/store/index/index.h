@@ -83,6 +83,10 @@ class Index {
   void find_again(uint64_t generation, std::span<const Key> keys, std::span<Found> found) const;
   FileOp stage(std::span<const Change> changes);  // valid until the next stage()
   static size_t staged_bytes(size_t changes);     // at most
+  // Punches a hole behind the end of the log, where nothing is. An engine lets a batch that frees
+  // as much as it writes use ZFS's reserve: so says a delete of small blocks, whose space comes
+  // back only when their pack goes, that it makes room on a full pool.
+  FileOp freeing_op(uint64_t written_bytes) const;
   void publish(std::span<const Change> changes);
   void unpublish(std::span<const Change> changes);
   void commit(std::span<const Change> changes);

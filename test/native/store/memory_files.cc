@@ -299,9 +299,14 @@ MemoryFiles::State MemoryFiles::state() const {
   return copy;
 }
 
-std::vector<MemoryFiles::State> MemoryFiles::history() const {
+size_t MemoryFiles::history_size() const {
   const std::shared_lock lock(mutex_);
-  return history_;
+  return history_.size();
+}
+
+MemoryFiles::State MemoryFiles::history_at(size_t moment) const {
+  const std::shared_lock lock(mutex_);
+  return history_.at(moment);
 }
 
 void MemoryFiles::set_fault(std::function<Status(const char*)> fault) {

@@ -54,7 +54,8 @@ class MemoryFiles : public DatasetFiles {
   State state() const;
   // Every change from now on leaves its moment here.
   void keep_history() { keep_history_ = true; }
-  std::vector<State> history() const;
+  size_t history_size() const;
+  State history_at(size_t moment) const;
   // Called before each change; an error makes the change fail, with nothing done.
   void set_fault(std::function<Status(const char* call)> fault);
   void damage(FileId file, uint64_t record, ErrorCode error);
