@@ -66,12 +66,13 @@ interface Entry {
 
 /** A ustar header, with a PAX one before it for what does not fit. */
 function header(entry: Entry): Uint8Array {
-  const path = entry.type === '5' ? `${entry.path}/` : entry.path
+  // folders end without a slash: Kubo's reader takes one for a second component
+  const { path } = entry
   const records: string[] = []
   if (!fits(path)) records.push(paxRecord('path', path))
   if (!fits(entry.link)) records.push(paxRecord('linkpath', entry.link))
   if (entry.size > sizeMax) records.push(paxRecord('size', String(entry.size)))
-  const plain = ustar({ ...entry, path })
+  const plain = ustar(entry)
   if (records.length === 0) return plain
   const pax = Buffer.from(records.join(''))
   const padding = new Uint8Array((blockBytes - (pax.byteLength % blockBytes)) % blockBytes)
