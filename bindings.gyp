@@ -5,6 +5,7 @@
       "type": "static_library",
       "sources": [
         "native/zfs/embedded/apply.c",
+        "native/zfs/embedded/buffers.c",
         "native/zfs/embedded/damage.c",
         "native/zfs/embedded/dataset.c",
         "native/zfs/embedded/file.c",
@@ -14,6 +15,7 @@
         "native/zfs/embedded/read.c",
         "native/zfs/embedded/snapshot.c",
         "native/zfs/embedded/start.c",
+        "native/zfs/embedded/taskq.c",
         "native/zfs/embedded/txg.c",
         "native/zfs/embedded/zpl.c"
       ],

@@ -52,6 +52,17 @@ function(bindings_list out target key)
   set(${out} "${items}" PARENT_SCOPE)
 endfunction()
 
+# A file that is not in the list would be left out quietly: say so.
+file(GLOB_RECURSE found RELATIVE "${module_root_dir}" CONFIGURE_DEPENDS
+  "${module_root_dir}/native/*.c" "${module_root_dir}/native/*.cc")
+list(FILTER found EXCLUDE REGEX "^native/build/")
+foreach(source IN LISTS found)
+  string(FIND "${bindings}" "\"${source}\"" at)
+  if(at EQUAL -1)
+    message(SEND_ERROR "${source} is not in bindings.gyp")
+  endif()
+endforeach()
+
 # OpenZFS's library with the functions made weak that we bring ourselves, and its copies of
 # OpenSSL's assembler under names of their own.
 set(also_in_libcrypto aesni_gcm_decrypt aesni_gcm_encrypt gcm_ghash_avx gcm_gmult_avx
