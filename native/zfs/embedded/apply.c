@@ -4,6 +4,8 @@
  */
 #include "internal.h"
 
+#include "copy.h"
+
 /* Where the next byte of a change comes from. */
 typedef struct source {
 	const iz_piece_t *piece;
@@ -48,7 +50,7 @@ gather(source_t *from, char *into, size_t length)
 	while (length > 0) {
 		size_t n = MIN(length, from->piece->size_bytes - from->used);
 
-		(void) memcpy(into, (const char *)from->piece->data + from->used, n);
+		iz_copy(into, (const char *)from->piece->data + from->used, n);
 		into += n;
 		length -= n;
 		from->used += n;

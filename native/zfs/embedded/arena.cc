@@ -19,6 +19,7 @@ constexpr size_t kSmallestBytes = 16;
 constexpr size_t kSlabBytes = 64 << 10;       // what a small class takes at a time
 constexpr size_t kMagazineMaxBytes = 32 << 10;  // larger buffers go straight to the free lists
 constexpr size_t kReleaseMinBytes = 64 << 10;
+constexpr size_t kReleaseStepBytes = 16 << 20;
 constexpr size_t kCommitBytes = 32 << 20;
 constexpr size_t kHugePageBytes = 2 << 20;
 constexpr unsigned kMagazineSlots = 32;
@@ -111,6 +112,7 @@ struct alignas(64) FreeList {
   FreeBlock* warm = nullptr;
   size_t warm_count = 0;
   std::vector<char*> released;  // blocks whose pages are gone: linking them would touch them
+  std::atomic<uint64_t> last_taken{0};  // by the arena's clock, for large classes
 };
 
 class Arena {
@@ -119,12 +121,14 @@ class Arena {
   std::array<FreeList, kClassCount> lists;
   std::atomic<uint64_t> keep_limit_bytes{uint64_t{256} << 20};
   std::atomic<uint64_t> large_kept_bytes{0};
+  std::atomic<uint64_t> clock{0};  // counts takes of large blocks
 
   // Moves up to `wanted` blocks of a class to `out`, carving new ones when there are none.
   unsigned take(unsigned index, void** out, unsigned wanted) {
     FreeList& list = lists[index];
     const size_t bytes = class_bytes(index);
     unsigned count = 0;
+    if (bytes >= kReleaseMinBytes) list.last_taken = clock.fetch_add(1) + 1;
     std::unique_lock lock(list.mutex);
     for (; count < wanted && list.warm != nullptr; ++count) {
       out[count] = list.warm;
@@ -151,12 +155,13 @@ class Arena {
   void give(unsigned index, void** blocks, unsigned count) {
     FreeList& list = lists[index];
     const size_t bytes = class_bytes(index);
-    if (bytes >= kReleaseMinBytes) {
-      for (unsigned i = 0; i < count; ++i) give_large(list, bytes, blocks[i]);
-      return;
+    {
+      std::lock_guard lock(list.mutex);
+      for (unsigned i = 0; i < count; ++i) push(list, blocks[i]);
     }
-    std::lock_guard lock(list.mutex);
-    for (unsigned i = 0; i < count; ++i) push(list, blocks[i]);
+    if (bytes < kReleaseMinBytes) return;
+    const uint64_t kept = large_kept_bytes.fetch_add(bytes * count) + bytes * count;
+    if (kept > keep_limit_bytes.load(std::memory_order_relaxed)) release_some();
   }
 
  private:
@@ -180,17 +185,33 @@ class Arena {
     return count;
   }
 
-  void give_large(FreeList& list, size_t bytes, void* block) {
-    const uint64_t kept = large_kept_bytes.fetch_add(bytes) + bytes;
-    if (kept <= keep_limit_bytes.load(std::memory_order_relaxed)) {
-      std::lock_guard lock(list.mutex);
-      push(list, block);
-      return;
+  // Gives back pages of the class that has gone unused for longest: after a change of record size
+  // that is the old one, while the new one keeps going round.
+  void release_some() {
+    FreeList* oldest = nullptr;
+    size_t bytes = 0;
+    for (unsigned i = 0; i < kClassCount; ++i) {
+      if (class_bytes(i) < kReleaseMinBytes) continue;
+      std::lock_guard lock(lists[i].mutex);
+      if (lists[i].warm == nullptr) continue;
+      if (oldest != nullptr && oldest->last_taken <= lists[i].last_taken) continue;
+      oldest = &lists[i];
+      bytes = class_bytes(i);
     }
-    large_kept_bytes.fetch_sub(bytes);
-    (void)madvise(block, bytes, MADV_DONTNEED);
-    std::lock_guard lock(list.mutex);
-    list.released.push_back(static_cast<char*>(block));
+    for (size_t done = 0; oldest != nullptr && done < kReleaseStepBytes; done += bytes) {
+      char* block = nullptr;
+      {
+        std::lock_guard lock(oldest->mutex);
+        if (oldest->warm == nullptr) return;
+        block = reinterpret_cast<char*>(oldest->warm);
+        oldest->warm = oldest->warm->next;
+        --oldest->warm_count;
+      }
+      large_kept_bytes.fetch_sub(bytes);
+      (void)madvise(block, bytes, MADV_DONTNEED);
+      std::lock_guard lock(oldest->mutex);
+      oldest->released.push_back(block);
+    }
   }
 };
 

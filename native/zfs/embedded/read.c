@@ -4,6 +4,8 @@
  */
 #include "internal.h"
 
+#include "copy.h"
+
 #include <sys/dmu_zfetch.h>
 
 #define	WINDOW_RECORDS 256
@@ -76,7 +78,7 @@ finish_window(iz_file_t *file, window_t *window)
 		if (part->db->db_state != DB_CACHED || window->zio != NULL)
 			error = finish_record(part->db);
 		if (error == 0)
-			(void) memcpy(part->into, (char *)part->db->db.db_data + part->from, part->length);
+			iz_copy(part->into, (char *)part->db->db.db_data + part->from, part->length);
 		else
 			part->read->error = iz_read_error(file->dataset->pool, error);
 		dbuf_rele(part->db, window);

@@ -1,7 +1,6 @@
 /* Starts OpenZFS in this process, once, with the settings of a library instead of a stress test. */
 #include "internal.h"
 
-#include <sys/abd.h>
 #include <sys/arc_impl.h>
 #include <sys/stat.h>
 #include <sys/zfs_impl.h>
@@ -15,13 +14,15 @@ extern void kernel_init(int mode);
  * ZFS the default, /etc/zfs/zpool.cache, is the list of pools to import at boot. */
 static char no_cachefile[] = "/dev/null/ipfs-zfs-has-no-cachefile";
 
+/* In user space nothing measures them, and "fastest" means the portable one. Those that this CPU
+ * can run are listed from the plain to the special instructions. */
 static void
 use_fastest(const char *algorithm)
 {
 	const zfs_impl_t *impl = zfs_impl_get_ops(algorithm);
 
 	if (impl != NULL)
-		(void) impl->setname("fastest");
+		impl->setid(impl->getcnt() - 1);
 }
 
 /* gethostid(3) makes one up from the address of the host name where none is set, and that changes
@@ -39,9 +40,6 @@ void
 iz_start(const iz_start_t *options)
 {
 	spa_config_path = no_cachefile;
-
-	/* Linear buffers: one system call writes a record, and the kernel takes them for O_DIRECT. */
-	zfs_abd_scatter_enabled = 0;
 
 	zfs_arc_min = options->arc_min_bytes;
 	zfs_dirty_data_max = options->dirty_max_bytes;
