@@ -88,7 +88,7 @@ test('repo gc and compact', () =>
     assert.equal(await bench.lines(['repo', 'gc']), [])
     assert.is((await bench.run(['cat', kept])).out.length, 600_000)
     await bench.ok(['pin', 'rm', kept])
-    assert.is((await bench.lines(['repo', 'gc'])).length, 4)
+    assert.is((await bench.lines(['repo', 'gc'])).length, 3)
     assert.equal(await bench.lines(['refs', 'local']), [])
     const { freedBytes } = await bench.json<{ freedBytes: number }>(['repo', 'compact'])
     assert.ok(freedBytes >= 0)
@@ -108,7 +108,7 @@ test('snapshots', () =>
     await bench.fails(['block', 'rm', before])
 
     assert.is((await bench.fails(['snapshot', 'create', 'monday'])).code, 'ERR_EXISTS')
-    assert.is((await bench.fails(['snapshot', 'create', 'a b'])).code, 'ERR_INVALID_PARAMETERS')
+    assert.match((await bench.fails(['snapshot', 'create', 'a b'])).message, /cannot be a snapshot/)
     await bench.fails(['snapshot', 'rollback', 'tuesday'])
     const named = await bench.ok(['snapshot', 'create'])
     assert.match(named, /^created 20\d\d-\d\d-\d\dT/)
