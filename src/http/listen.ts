@@ -109,10 +109,9 @@ async function exchange(
 }
 
 function listening(server: Server, options: ListenOptions): Listening {
+  if ('socketPath' in options) return { socketPath: options.socketPath }
   const address = server.address()
-  if ('socketPath' in options || address == null || typeof address === 'string') {
-    return { socketPath: 'socketPath' in options ? options.socketPath : String(address) }
-  }
+  if (address == null || typeof address === 'string') throw new Error('the server does not listen')
   return { host: address.address, port: address.port }
 }
 

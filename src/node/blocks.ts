@@ -14,7 +14,7 @@ export class BlockMissingError extends Error {
   override readonly name = 'BlockMissingError'
 
   constructor(cid: CID) {
-    super(`block was not found locally (offline): ipld: could not find ${cid}`)
+    super(`block was not found locally (offline): ipld: could not find ${String(cid)}`)
   }
 }
 

@@ -46,7 +46,7 @@ async function liveMultihashes(
       for await (const { cid } of walkDag(pin.cid, get, { seen })) live.add(multihashKey(cid))
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
-      throw new Error(`could not retrieve links for ${pin.cid}: ${why}`, { cause: error })
+      throw new Error(`could not retrieve links for ${String(pin.cid)}: ${why}`, { cause: error })
     }
   }
   return live

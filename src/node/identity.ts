@@ -22,5 +22,7 @@ export async function loadIdentity(records: Datastore): Promise<Identity> {
 
 /** As libp2p's protobuf, in base64: Kubo's `PublicKey`. Known only for Ed25519, which we make. */
 export function publicKeyText(peerId: PeerId): string {
-  return peerId.type === 'Ed25519' ? Buffer.from(peerId.toMultihash().digest).toString('base64') : ''
+  return peerId.type === 'Ed25519'
+    ? Buffer.from(peerId.toMultihash().digest).toString('base64')
+    : ''
 }

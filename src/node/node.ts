@@ -96,7 +96,10 @@ async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
   const network = await startNetwork(options, store, identity, log)
   return {
     repo,
-    blocks: new Blocks(store, network == null ? undefined : (cid, opts) => network.fetch(cid, opts)),
+    blocks: new Blocks(
+      store,
+      network == null ? undefined : (cid, opts) => network.fetch(cid, opts)
+    ),
     pins: new Pins(repo.datastore),
     gcLock: new SharedLock(),
     network,

@@ -34,7 +34,7 @@ export class SharedLock {
   release(alone: boolean): void {
     if (alone) this.#alone = false
     else this.#sharing--
-    for (let next = this.#waiting[0]; next != null && this.#free(next.alone); ) {
+    for (let next = this.#waiting[0]; next != null && this.#free(next.alone);) {
       this.#waiting.shift()
       this.#take(next.alone)
       next.grant()

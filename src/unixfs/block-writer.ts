@@ -3,7 +3,7 @@ import type { Blockstore, InputPair } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import { identityCode } from './hashers.ts'
 
-/** Large enough that one transaction group carries many blocks, small enough to be cheap to hold. */
+/** So large that a transaction group carries many blocks, so small that it is cheap to hold. */
 const batchBytes = 8 * 1024 * 1024
 const batchBlocks = 4096
 /** While one batch is on its way to disk the next is filled, and one may wait. */

@@ -28,9 +28,9 @@ interface Codec {
 const codecs: Codec[] = [
   raw as Codec,
   dagPb as unknown as Codec,
-  dagCbor as Codec,
-  dagJson as Codec,
-  json as Codec,
+  dagCbor,
+  dagJson,
+  json,
   { ...(dagCbor as Codec), name: 'cbor', code: cborCode },
   { ...(raw as Codec), name: 'libp2p-key', code: libp2pKeyCode }
 ]
@@ -68,7 +68,7 @@ export function linksOf(block: Block): CID[] {
     const cid = CID.asCID(value)
     if (cid != null) links.push(cid)
     else if (value instanceof Uint8Array || typeof value !== 'object' || value == null) continue
-    else pending.push(...Object.values(value).reverse())
+    else for (const child of Object.values(value).reverse() as unknown[]) pending.push(child)
   }
   return links
 }

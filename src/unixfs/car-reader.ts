@@ -80,7 +80,9 @@ function decodeHeader(bytes: Uint8Array): unknown {
   try {
     return dagCbor.decode(bytes) ?? {}
   } catch (error) {
-    throw new BadCarError(`invalid header: ${error instanceof Error ? error.message : error}`)
+    throw new BadCarError(
+      `invalid header: ${String(error instanceof Error ? error.message : error)}`
+    )
   }
 }
 

@@ -6,7 +6,7 @@ export async function* fixedChunks(
   let pieces: Uint8Array[] = []
   let held = 0
   for await (const piece of source) {
-    for (let offset = 0; offset < piece.byteLength; ) {
+    for (let offset = 0; offset < piece.byteLength;) {
       const part = piece.subarray(offset, offset + size - held)
       pieces.push(part)
       held += part.byteLength

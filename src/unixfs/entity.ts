@@ -59,7 +59,7 @@ function tryUnmarshal(data: Uint8Array): UnixFS | undefined {
 function fileEntity(block: Block, unixfs: UnixFS, links: PBLink[]): Entity {
   if (unixfs.blockSizes.length !== links.length) {
     throw new BadUnixfsError(
-      `file ${block.cid} has ${links.length} links but ${unixfs.blockSizes.length} sizes`
+      `file ${String(block.cid)} has ${links.length} links but ${unixfs.blockSizes.length} sizes`
     )
   }
   const parts = links.map((link, i) => ({ link, size: Number(unixfs.blockSizes[i] ?? 0n) }))

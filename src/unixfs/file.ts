@@ -64,9 +64,11 @@ async function putParent(children: Built[], profile: Profile, put: PutBlock): Pr
     type: 'file',
     blockSizes: children.map(child => BigInt(child.fileBytes))
   })
-  const links = children.map(
-    (child): PBLink => ({ Name: '', Hash: child.cid, Tsize: child.cumulativeBytes })
-  )
+  const links = children.map((child): PBLink => ({
+    Name: '',
+    Hash: child.cid,
+    Tsize: child.cumulativeBytes
+  }))
   let fileBytes = 0
   for (const child of children) fileBytes += child.fileBytes
   return { ...(await putNode(profile, put, data.marshal(), links)), fileBytes }

@@ -20,9 +20,11 @@ export async function writeFolder(
   let bytes = 0
   for (const { name, built } of entries) bytes += Buffer.byteLength(name) + built.cid.byteLength
   if (bytes > plainFolderBytes) return writeShardedFolder(entries, profile, put)
-  const links = entries.map(
-    ({ name, built }): PBLink => ({ Name: name, Hash: built.cid, Tsize: built.cumulativeBytes })
-  )
+  const links = entries.map(({ name, built }): PBLink => ({
+    Name: name,
+    Hash: built.cid,
+    Tsize: built.cumulativeBytes
+  }))
   // prepare() puts the links into dag-pb's order, by the bytes of their names
   const { Links } = prepare({ Data: folderData, Links: links })
   return { ...(await putNode(profile, put, folderData, Links)), fileBytes: 0 }

@@ -45,7 +45,8 @@ async function writeShard(
   profile: Profile,
   put: PutBlock
 ): Promise<Built> {
-  if (depth === hashBytes) throw new Error('more names with one hash than a sharded folder can hold')
+  if (depth === hashBytes)
+    throw new Error('more names with one hash than a sharded folder can hold')
   const slots = new Map<number, HashedLink[]>()
   for (const entry of entries) {
     const slot = entry.hash[depth] as number

@@ -12,7 +12,9 @@ const prefixLength = 2
 
 function checkShard(shard: ShardEntity): void {
   if (shard.fanout !== 256) {
-    throw new BadUnixfsError(`${shard.block.cid} is sharded by ${shard.fanout}, only 256 is known`)
+    throw new BadUnixfsError(
+      `${String(shard.block.cid)} is sharded by ${shard.fanout}, only 256 is known`
+    )
   }
 }
 
@@ -44,7 +46,8 @@ export async function* listFolder(
 
 function subShard(block: Block): ShardEntity {
   const shard = readEntity(block)
-  if (shard.kind !== 'shard') throw new BadUnixfsError(`${block.cid} is no shard of a folder`)
+  if (shard.kind !== 'shard')
+    throw new BadUnixfsError(`${String(block.cid)} is no shard of a folder`)
   return shard
 }
 

@@ -24,7 +24,7 @@ export class NoLinkError extends Error {
   override readonly name = 'NoLinkError'
 
   constructor(name: string, under: CID) {
-    super(`no link named ${JSON.stringify(name)} under ${under}`)
+    super(`no link named ${JSON.stringify(name)} under ${String(under)}`)
   }
 }
 

@@ -34,7 +34,9 @@ export async function* fileSteps(
     const { part, start } = item
     const child = readEntity(block)
     if (child.kind !== 'file' || child.size !== part.size) {
-      throw new BadUnixfsError(`${block.cid} is not the part of a file that ${file.block.cid} says`)
+      throw new BadUnixfsError(
+        `${String(block.cid)} is not the part of a file that ${String(file.block.cid)} says`
+      )
     }
     yield* fileSteps(child, get, { from: range.from - start, to: range.to - start }, depth + 1)
   }

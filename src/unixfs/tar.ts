@@ -44,7 +44,7 @@ async function* writeEntity(
       }
       return
     default:
-      throw new Error(`${entity.block.cid} is not a file or folder`)
+      throw new Error(`${String(entity.block.cid)} is not a file or folder`)
   }
 }
 

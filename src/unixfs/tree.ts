@@ -13,18 +13,14 @@ export interface WrittenFolder {
 export class Tree {
   readonly #children = new Map<string, Tree | Built>()
 
-  folder(path: string[]): Tree {
-    let at: Tree = this
-    for (const name of path) {
-      const child = at.#children.get(name)
-      if (child != null && !(child instanceof Tree)) {
-        throw new InvalidParametersError(`"${path.join('/')}" is a file and a folder at once`)
-      }
-      const next = child ?? new Tree()
-      if (child == null) at.#children.set(name, next)
-      at = next
+  folder([name, ...rest]: string[]): Tree {
+    if (name == null) return this
+    const child = this.#children.get(name) ?? new Tree()
+    if (!(child instanceof Tree)) {
+      throw new InvalidParametersError(`"${name}" is a file and a folder at once`)
     }
-    return at
+    this.#children.set(name, child)
+    return child.folder(rest)
   }
 
   /** A later entry of the same name takes the place of an earlier one. */
@@ -35,7 +31,11 @@ export class Tree {
   }
 
   /** Writes all folders, children first and by name, and this one last. */
-  async *write(path: string, profile: Profile, put: PutBlock): AsyncGenerator<WrittenFolder, Built> {
+  async *write(
+    path: string,
+    profile: Profile,
+    put: PutBlock
+  ): AsyncGenerator<WrittenFolder, Built> {
     const links: NamedLink[] = []
     for (const name of [...this.#children.keys()].sort(byBytes)) {
       const child = this.#children.get(name)

@@ -55,7 +55,10 @@ test('add: progress, wrapping, names of files without one', async ({ rpc }) => {
     { Name: 'f', Bytes: 600_000 }
   ])
   const wrapped = lines<Added>(await call(rpc, 'add?wrap-with-directory=true', file))
-  assert.equal(wrapped.map(line => line.Name), ['f', ''])
+  assert.equal(
+    wrapped.map(line => line.Name),
+    ['f', '']
+  )
   const [unnamed] = lines<Added>(await call(rpc, 'add', [{ name: '', body: 'x' }]))
   assert.is(unnamed?.Name, unnamed?.Hash)
 })
@@ -208,13 +211,7 @@ test('pins: add, list, remove, progress', async ({ rpc }) => {
 
 test('repo: stat, verify, version', async ({ rpc }) => {
   const stat = await json(rpc, 'repo/stat')
-  assert.equal(Object.keys(stat), [
-    'RepoSize',
-    'StorageMax',
-    'NumObjects',
-    'RepoPath',
-    'Version'
-  ])
+  assert.equal(Object.keys(stat), ['RepoSize', 'StorageMax', 'NumObjects', 'RepoPath', 'Version'])
   const { NumObjects, RepoPath, Version } = await json(rpc, 'repo/stat?size-only=true')
   assert.equal({ NumObjects, RepoPath, Version }, { NumObjects: 0, RepoPath: '', Version: '' })
   assert.equal(lines(await call(rpc, 'repo/verify')).at(-1), {

@@ -168,10 +168,7 @@ test('etags tell apart what the parameters make different', async ({ gateway, ro
 test('car: all of it, depth first, the path before it', async served => {
   const { gateway, rpc, root, big, leaves } = served
   const whole = await get(gateway, `/ipfs/${root}?format=car`)
-  assert.is(
-    whole.headers['content-type'],
-    'application/vnd.ipld.car; version=1; order=dfs; dups=n'
-  )
+  assert.is(whole.headers['content-type'], 'application/vnd.ipld.car; version=1; order=dfs; dups=n')
   assert.is(whole.headers['content-disposition'], `attachment; filename="${root}.car"`)
   assert.equal(whole.body, (await call(rpc, `dag/export?arg=${root}`)).body)
   const below = await get(gateway, `/ipfs/${root}/sub/big?format=car`)
@@ -249,7 +246,12 @@ test('versions, orders and scopes that there are not', async ({ gateway, root })
   )
 })
 
-test('a block that is missing below breaks the connection', async ({ gateway, repo, big, leaves }) => {
+test('a block that is missing below breaks the connection', async ({
+  gateway,
+  repo,
+  big,
+  leaves
+}) => {
   await repo.blockstore.delete(CID.parse(leaves[4] ?? ''))
   const cut = await get(gateway, `/ipfs/${big}?format=car`)
   assert.is(cut.status, 200)

@@ -1,5 +1,9 @@
 /** A node on a repo in memory with its servers, and raw requests to them. */
-import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders
+} from 'node:http'
 import { startNode, type NodeOptions, type RunningNode } from '../../src/node/node.ts'
 import type { Repo } from '../../src/repo/types.ts'
 import { memoryRepo } from './memory-repo.ts'
@@ -98,7 +102,7 @@ export async function json<T = Record<string, unknown>>(
   files?: SentFile[]
 ): Promise<T> {
   const answer = await call(port, command, files)
-  if (answer.status !== 200) throw new Error(`${command}: ${answer.status} ${answer.body}`)
+  if (answer.status !== 200) throw new Error(`${command}: ${answer.status} ${String(answer.body)}`)
   return JSON.parse(answer.body.toString()) as T
 }
 

@@ -12,7 +12,10 @@ test.before.each(async context => {
 })
 test.after.each(async ({ running }) => running.stop())
 
-const body = Uint8Array.from({ length: 700_000 }, (_, i) => (i * 7 + (i >> 8) * 13 + (i >> 16)) & 255)
+const body = Uint8Array.from(
+  { length: 700_000 },
+  (_, i) => (i * 7 + (i >> 8) * 13 + (i >> 16)) & 255
+)
 
 interface Exported {
   root: string
@@ -132,13 +135,15 @@ function carHeader(header: object): Buffer {
   return Buffer.concat([varint(bytes.byteLength), bytes])
 }
 
-test('a root that is not there: imported, with the reason why it is not pinned', async ({ rpc }) => {
+test('a root that is not there: imported, with the reason why it is not pinned', async ({
+  rpc
+}) => {
   const missing = CID.parse('bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')
   const [line] = lines(await call(rpc, 'dag/import', file(carOf([missing], []))))
   assert.equal(line, {
     Root: {
       Cid: { '/': missing.toString() },
-      PinErrorMsg: `block was not found locally (offline): ipld: could not find ${missing}`
+      PinErrorMsg: `block was not found locally (offline): ipld: could not find ${String(missing)}`
     }
   })
 })
@@ -149,7 +154,7 @@ test('an unknown hash function is stored and given back', async ({ rpc }) => {
   const section = Buffer.concat([cid.bytes, Buffer.from('whatever')])
   const answer = await call(rpc, 'dag/import?pin-roots=false', file(carOf([], [section])))
   assert.is(answer.status, 200)
-  assert.is((await call(rpc, `block/get?arg=${cid}`)).body.toString(), 'whatever')
+  assert.is((await call(rpc, `block/get?arg=${String(cid)}`)).body.toString(), 'whatever')
 })
 
 test('several archives in one request, without pinning', async ({ rpc }) => {

@@ -102,7 +102,7 @@ test('bad requests are refused with text before anything runs', async ({ rpc }) 
   }
 })
 
-test('paths that are none, in Kubo\'s words', async ({ rpc }) => {
+test("paths that are none, in Kubo's words", async ({ rpc }) => {
   const refusals: Array<[string, string]> = [
     ['foo', 'invalid path \\"foo\\": path does not have enough components'],
     ['/ipfs/', 'invalid path \\"/ipfs/\\": path does not have enough components'],
@@ -129,7 +129,11 @@ test('broken forms are refused', async ({ rpc }) => {
   const none = await send(rpc, { path, headers: { 'content-type': type }, body: 'x' })
   assert.is(none.status, 400)
   const headers = { 'content-type': `${type}; boundary=b` }
-  for (const body of ['', 'no boundary at all', '--b\r\nContent-Disposition: form-data\r\n\r\nend']) {
+  for (const body of [
+    '',
+    'no boundary at all',
+    '--b\r\nContent-Disposition: form-data\r\n\r\nend'
+  ]) {
     const answer = await send(rpc, { path, headers, body })
     assert.is(answer.status, 400)
     assert.match(answer.body.toString(), /^multipart: /)

@@ -58,7 +58,9 @@ async function send(address: string, step: Step): Promise<Seen> {
       method: step.method ?? 'POST',
       path: step.path.startsWith('/') ? step.path : `/api/v0/${step.path}`,
       headers: {
-        ...(step.files == null ? {} : { 'content-type': `multipart/form-data; boundary=${boundary}` }),
+        ...(step.files == null
+          ? {}
+          : { 'content-type': `multipart/form-data; boundary=${boundary}` }),
         ...step.headers
       }
     })
@@ -80,7 +82,8 @@ async function send(address: string, step: Step): Promise<Seen> {
 
 const missing = 'bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
 const identity = 'bafkqablimvwgy3y'
-const pattern = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) * 13) & 255)
+const pattern = (length: number) =>
+  Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) * 13) & 255)
 const tree = [
   { name: 'd', body: '', type: 'application/x-directory' },
   { name: 'd/a.txt', body: 'hi\n' },
@@ -95,9 +98,13 @@ const json = JSON.stringify({ b: 1, a: { '/': identity }, c: [1, { x: '<&>' }] }
 function steps(ids: Record<string, string>): Step[] {
   const { root = '', cbor = '' } = ids
   const adds: Step[] = [
-    ...['', 'progress=true&', 'cid-version=1&', 'raw-leaves=true&', 'wrap-with-directory=true&'].map(
-      option => ({ path: `add?${option}pin=true`, files: tree })
-    ),
+    ...[
+      '',
+      'progress=true&',
+      'cid-version=1&',
+      'raw-leaves=true&',
+      'wrap-with-directory=true&'
+    ].map(option => ({ path: `add?${option}pin=true`, files: tree })),
     { path: 'add?only-hash=true', files: [{ name: 'x', body: 'only hashed' }] },
     { path: 'add?inline=true&cid-version=1', files: [{ name: 'x', body: 'abc' }] },
     { path: 'add?hash=sha2-512', files: [{ name: 'x', body: 'abc' }] },
@@ -143,9 +150,15 @@ function steps(ids: Record<string, string>): Step[] {
     `cat?arg=${root}&length=-1`,
     `cat?arg=${root}&offline=maybe`,
     `cat?arg=${root}/a.txt&unknown=1`,
-    ...['', '&size=false&resolve-type=false', '&stream=true', '/a.txt', '/e/big', '/empty', '/l'].map(
-      rest => `ls?arg=${root}${rest}`
-    ),
+    ...[
+      '',
+      '&size=false&resolve-type=false',
+      '&stream=true',
+      '/a.txt',
+      '/e/big',
+      '/empty',
+      '/l'
+    ].map(rest => `ls?arg=${root}${rest}`),
     `ls?arg=${root}&arg=${root}/e`,
     `ls?arg=${root}&sort-size=true`,
     `ls?arg=${root}&sort-size=true&stream=true`,
@@ -200,7 +213,13 @@ function steps(ids: Record<string, string>): Step[] {
   ].map(path => ({ path, loose: true }))
   const writes: Step[] = [
     { path: 'block/put', files: [{ name: 'f', body: 'abc' }] },
-    { path: 'block/put', files: [{ name: 'f', body: '1' }, { name: 'g', body: '2' }] },
+    {
+      path: 'block/put',
+      files: [
+        { name: 'f', body: '1' },
+        { name: 'g', body: '2' }
+      ]
+    },
     ...[
       'mhtype=nope',
       'cid-codec=nope',
@@ -308,7 +327,10 @@ async function main(): Promise<void> {
     }
     differ++
     console.log(`\n${step.method ?? 'POST'} ${step.path}`)
-    for (const [name, seen] of [['kubo', theirs], ['ours', mine]] as const) {
+    for (const [name, seen] of [
+      ['kubo', theirs],
+      ['ours', mine]
+    ] as const) {
       const headers = Object.entries(seen.headers).filter(
         ([key]) => theirs.headers[key] !== mine.headers[key]
       )

@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { call, json, lines, message, serveNode, type SentFile, type Served } from '../http/harness.ts'
+import {
+  call,
+  json,
+  lines,
+  message,
+  serveNode,
+  type SentFile,
+  type Served
+} from '../http/harness.ts'
 import { tempRepo, type TempRepo } from '../temp-repo.ts'
 
 interface Context {
@@ -97,7 +105,9 @@ test('the gateway fetches too', async ({ giver, taker }) => {
 
 test('who waits for a block gets it once it is added', async ({ giver, taker }) => {
   const [hashed] = lines<{ Hash: string }>(
-    await call(giver.rpc, 'add?only-hash=true&cid-version=1', [{ name: 'w', body: 'worth waiting' }])
+    await call(giver.rpc, 'add?only-hash=true&cid-version=1', [
+      { name: 'w', body: 'worth waiting' }
+    ])
   )
   const waiting = call(taker.rpc, `cat?arg=${hashed?.Hash}&timeout=30s`)
   await sleep(500)
@@ -130,7 +140,10 @@ test('swarm/connect, to a peer and to nobody', async ({ giver, taker }) => {
     Strings: [`connect ${ID} success`]
   })
   const nobody = `/ip4/127.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN`
-  assert.match(await message(taker.rpc, `swarm/connect?arg=${nobody}`), /^500 connect 12D3\w+ failure/)
+  assert.match(
+    await message(taker.rpc, `swarm/connect?arg=${nobody}`),
+    /^500 connect 12D3\w+ failure/
+  )
 })
 
 test.run()

@@ -89,7 +89,11 @@ test('says where it is, in one line and in files, and takes them away', async ({
   assert.equal(await stop(daemon), { code: 0, by: null })
   assert.not(await exists(join(folder, 'api')))
   assert.not(await exists(join(folder, 'gateway')))
-  const messages = daemon.log().trim().split('\n').map(line => JSON.parse(line) as { msg: string })
+  const messages = daemon
+    .log()
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { msg: string })
   assert.equal(
     messages.map(({ msg }) => msg),
     ['ready', 'stopping', 'stopped', 'repo closed']

@@ -80,9 +80,9 @@ export const cases: Case[] = [
 
 /** The ways in which each case is added, as options of `ipfs add`. */
 export const variants = {
-  'CIDv0': { 'cid-version': '0' },
+  CIDv0: { 'cid-version': '0' },
   'CIDv0 with raw leaves': { 'cid-version': '0', 'raw-leaves': 'true' },
-  'CIDv1': { 'cid-version': '1' },
+  CIDv1: { 'cid-version': '1' },
   'CIDv1 without raw leaves': { 'cid-version': '1', 'raw-leaves': 'false' }
 } as const
 

@@ -54,9 +54,8 @@ async function* entityBlocks(
   yield block
   if (entity?.kind !== 'shard') return
   const shards: Block[] = []
-  for await (const _ of listFolder(entity, get, shard => shards.push(shard))) {
-    yield* shards.splice(0)
-  }
+  const listing = listFolder(entity, get, shard => shards.push(shard))
+  while ((await listing.next()).done !== true) yield* shards.splice(0)
 }
 
 /** A codec that is unknown here is no reason to refuse its block. */

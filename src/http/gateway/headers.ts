@@ -15,20 +15,18 @@ export const forever = 'public, max-age=29030400, immutable'
 
 /** Names the bytes of an answer: the CID, the format, and whatever else decides about them. */
 export function etagOf(cid: CID, path: string[], wanted: RawRequest | CarRequest): string {
-  if (wanted.format === 'raw') return `"${cid}.raw"`
+  if (wanted.format === 'raw') return `"${String(cid)}.raw"`
   const { scope, bytes, duplicates } = wanted
   const choices = JSON.stringify([path, scope, bytes ?? null, duplicates])
   const suffix = createHash('sha256').update(choices).digest('hex').slice(0, 16)
-  return `W/"${cid}.car.${suffix}"`
+  return `W/"${String(cid)}.car.${suffix}"`
 }
 
 /** Whether the client has the answer already. */
 export function matches(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch == null) return false
   const strong = (tag: string) => tag.trim().replace(/^W\//, '')
-  return ifNoneMatch
-    .split(',')
-    .some(tag => tag.trim() === '*' || strong(tag) === strong(etag))
+  return ifNoneMatch.split(',').some(tag => tag.trim() === '*' || strong(tag) === strong(etag))
 }
 
 export function contentType(wanted: RawRequest | CarRequest): string {
@@ -37,12 +35,18 @@ export function contentType(wanted: RawRequest | CarRequest): string {
 }
 
 /** To be saved, never shown. */
-export function disposition(cid: CID, path: string[], format: string, asked: string | null): string {
-  const stem = path.length === 0 ? String(cid) : `${cid}_${path.at(-1)}`
+export function disposition(
+  cid: CID,
+  path: string[],
+  format: string,
+  asked: string | null
+): string {
+  const stem = path.length === 0 ? String(cid) : `${String(cid)}_${path.at(-1)}`
   const name = asked ?? `${stem}.${format === 'raw' ? 'bin' : 'car'}`
   const ascii = name.replace(/[^\x20-\x7e]/g, '_').replace(/["\\]/g, '_')
-  const encoded = encodeURIComponent(name).replace(/['()*]/g, char =>
-    `%${char.charCodeAt(0).toString(16).toUpperCase()}`
+  const encoded = encodeURIComponent(name).replace(
+    /['()*]/g,
+    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`
   )
   const wide = ascii === name ? '' : `; filename*=UTF-8''${encoded}`
   return `attachment; filename="${ascii}"${wide}`

@@ -57,9 +57,9 @@ export function negotiate(url: URL, headers: IncomingHttpHeaders): Negotiated {
     if (format === 'raw') return { wanted: { format } }
     if (format !== 'car') throw new GatewayError(406, `format ${format} is not served: ${howToAsk}`)
     const offer = offers.find(({ type }) => type === carType)
-    return { wanted: carRequest(url.searchParams, offer?.parameters ?? new Map()) }
+    return { wanted: carRequest(url.searchParams, offer?.parameters ?? new Map<string, string>()) }
   }
-  let refusal: unknown
+  let refusal: Error | undefined
   for (const { type, parameters } of offers) {
     try {
       if (type === rawType) {
@@ -70,7 +70,7 @@ export function negotiate(url: URL, headers: IncomingHttpHeaders): Negotiated {
         return { wanted, location: withFormat(url, 'car', parameters) }
       }
     } catch (error) {
-      refusal ??= error
+      refusal ??= error instanceof Error ? error : new Error(String(error))
     }
   }
   if (refusal != null) throw refusal
@@ -129,7 +129,8 @@ function parseEntityBytes(given: string): EntityBytes {
     throw new GatewayError(400, `invalid entity-bytes ${given}: it must be from:to`)
   }
   const isBackwards = to != null && Math.sign(from || 1) === Math.sign(to || 1) && from > to
-  if (isBackwards) throw new GatewayError(400, `invalid entity-bytes ${given}: it ends before it begins`)
+  if (isBackwards)
+    throw new GatewayError(400, `invalid entity-bytes ${given}: it ends before it begins`)
   return { from, ...(to == null ? {} : { to }) }
 }
 
@@ -140,5 +141,5 @@ function withFormat(url: URL, format: string, parameters: Map<string, string>): 
     const value = parameters.get(name)
     if (value != null && !query.has(`car-${name}`)) query.set(`car-${name}`, value)
   }
-  return `${url.pathname}?${query}`
+  return `${url.pathname}?${String(query)}`
 }

@@ -106,7 +106,7 @@ class Retrieval {
     const { headers } = this.#exchange.request
     if (!/\bonly-if-cached\b/i.test(headers['cache-control'] ?? '')) return
     if (await this.#node.blocks.has(root)) return
-    throw new GatewayError(412, `${root} is not in this gateway's store`)
+    throw new GatewayError(412, `${String(root)} is not in this gateway's store`)
   }
 
   #headers(path: ContentPath, { wanted, location }: Negotiated, etag: string): OutgoingHttpHeaders {

@@ -102,11 +102,7 @@ function readProfile(options: Options): Profile {
   }
 }
 
-async function* added(
-  request: RpcRequest,
-  node: Node,
-  profile: Profile
-): AsyncGenerator<object> {
+async function* added(request: RpcRequest, node: Node, profile: Profile): AsyncGenerator<object> {
   const { options, signal } = request
   const onlyHash = options.bool('only-hash')
   const writer = new BlockWriter(node.blocks.store, { signal }, cids => node.announce(cids))

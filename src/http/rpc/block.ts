@@ -120,7 +120,8 @@ function cidMaker(options: Options): (block: Uint8Array) => CID {
       `digest too small: ${hasher.name} digest got ${length} bytes, minimum ${digestBytesMin}`
     )
   }
-  return block => CID.create(version, code, hasher.digest(block, length === -1 ? undefined : length))
+  return block =>
+    CID.create(version, code, hasher.digest(block, length === -1 ? undefined : length))
 }
 
 /** Names that were wrong once and are still taken. */
@@ -145,7 +146,7 @@ async function* removeBlocks(request: RpcRequest, node: Node): AsyncGenerator<ob
       const pinned = await whyPinned(cid, node, signal)
       if (pinned != null) return pinned
       const isHere = await node.blocks.has(cid, { signal })
-      if (!isHere && !options.bool('force')) return `ipld: could not find ${cid}`
+      if (!isHere && !options.bool('force')) return `ipld: could not find ${String(cid)}`
       await node.blocks.store.delete(cid, { signal })
       return undefined
     })
@@ -160,10 +161,9 @@ async function whyPinned(cid: CID, node: Node, signal: AbortSignal): Promise<str
   const get = node.blocks.reader({ signal, offline: true })
   try {
     const through = await pinnedThrough(cid, node.pins, get, { signal })
-    return through == null ? undefined : `pinned via ${through}`
+    return through == null ? undefined : `pinned via ${String(through)}`
   } catch (error) {
     if (isNotFound(error)) return 'a pinned DAG is incomplete'
     throw error
   }
 }
-

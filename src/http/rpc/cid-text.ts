@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid'
 import { bases } from '../../unixfs/cid-text.ts'
 import type { Options } from './options.ts'
 
-/** How a request wants CIDs written. Version 0 can only be in base58btc, so it becomes 1 elsewhere. */
+/** How a request wants CIDs written. Version 0 exists in base58btc only: elsewhere it is made 1. */
 export function cidWriter(options: Options): (cid: CID) => string {
   const name = options.text('cid-base')
   const base = name == null || name === '' ? undefined : bases.find(one => one.name === name)

@@ -31,7 +31,7 @@ export interface RpcRequest {
   /** The files of a multipart body, one at a time. */
   parts(): AsyncIterable<Part>
   /** In the base that the request asks for. */
-  cidText(cid: CID): string
+  cidText: (cid: CID) => string
 }
 
 export type Reply =

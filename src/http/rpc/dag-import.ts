@@ -90,7 +90,7 @@ function importError(error: unknown, previous: CID | undefined): unknown {
   // an archive that is not right is one thing, a disk or a client that fails another
   const isArchives = error instanceof Error && faults.has(error.name)
   if (!isArchives) return error
-  const where = previous == null ? '' : ` after block "${previous}"`
+  const where = previous == null ? '' : ` after block "${String(previous)}"`
   return new BadCarError(`import failed${where}: ${error.message}`)
 }
 

@@ -58,8 +58,8 @@ async function* putNodes(
   const { options, signal } = request
   for await (const { content } of request.parts()) {
     const given = await readBlockBytes(content)
-    const decoded = input.decode(given as Uint8Array<ArrayBuffer>)
-    const block = store.encode(store.code === dagPb.code ? dagPb.prepare(decoded as object) : decoded)
+    const decoded = input.decode(given)
+    const block = store.encode(store.code === dagPb.code ? dagPb.prepare(decoded) : decoded)
     checkBlockSize(block.byteLength, options)
     const cid = CID.createV1(store.code, hasher.digest(block))
     await node.gcLock.shared(async () => {
@@ -85,7 +85,7 @@ export const dagGet: Command = {
       found = child(found, segment)
       if (found === undefined) throw new NoKeyError(segment)
     }
-    const encoded = codec.encode(codec.code === dagPb.code ? dagPb.prepare(found as object) : found)
+    const encoded = codec.encode(codec.code === dagPb.code ? dagPb.prepare(found) : found)
     return bytes(one(encoded), 'text/plain')
   }
 }
@@ -99,6 +99,9 @@ export const dagResolve: Command = {
   args: { name: 'ref', required: true },
   run: async (request, node) => {
     const { cid, remainder } = await resolveArg(firstArg(request), request, node)
-    return value({ Cid: { '/': request.cidText(cid) }, RemPath: remainder.map(segment => `/${segment}`).join('') })
+    return value({
+      Cid: { '/': request.cidText(cid) },
+      RemPath: remainder.map(segment => `/${segment}`).join('')
+    })
   }
 }

@@ -73,8 +73,7 @@ async function* links(arg: string, request: RpcRequest, node: Node): AsyncGenera
   const { cid } = await resolveArg(arg, request, node)
   const get = reader(request, node)
   const block = { cid, bytes: await get(cid) }
-  const resolve =
-    request.options.bool('resolve-type', true) || request.options.bool('size', true)
+  const resolve = request.options.bool('resolve-type', true) || request.options.bool('size', true)
   for await (const link of linksOfNode(block, get)) yield describe(link, request, get, resolve)
 }
 
@@ -117,7 +116,7 @@ async function resolved(cid: CID, get: GetBlock): Promise<Pick<Link, 'Size' | 'T
         Target: entity.target
       }
     case 'other':
-      throw new Error(`${cid} has no UnixFS data in it`)
+      throw new Error(`${String(cid)} has no UnixFS data in it`)
     default:
       return { Size: 0, Type: types.folder, Target: '' }
   }

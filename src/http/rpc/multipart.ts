@@ -64,7 +64,8 @@ function parseHeaders(block: string) {
   const headers = new Map<string, string>()
   for (const line of block.split('\r\n')) {
     const colon = line.indexOf(':')
-    if (colon > 0) headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim())
+    if (colon > 0)
+      headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim())
   }
   const [contentType = ''] = (headers.get('content-type') ?? '').split(';')
   return {

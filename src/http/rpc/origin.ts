@@ -22,7 +22,7 @@ export class OriginRules {
     this.#allowed = new Set([...own, ...extensionOrigins])
   }
 
-  /** Whether a request may run. A browser tells where its page is from, in one header or another. */
+  /** Whether a request may run: a browser tells in some header where its page is from. */
   allows(headers: IncomingHttpHeaders): boolean {
     const { origin, referer, 'user-agent': agent = '' } = headers
     if (origin != null && origin !== '' && !this.#allowed.has(origin)) return false

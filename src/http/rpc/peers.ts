@@ -11,7 +11,8 @@ function clean(text: string): string {
 
 export async function describePeer(peerId: PeerId, { libp2p }: Network) {
   const known = await libp2p.peerStore.get(peerId).catch(() => undefined)
-  const addresses = known?.addresses.map(({ multiaddr }) => withPeer(String(multiaddr), peerId)) ?? []
+  const addresses =
+    known?.addresses.map(({ multiaddr }) => withPeer(String(multiaddr), peerId)) ?? []
   const agent = known?.metadata.get('AgentVersion')
   return {
     ID: peerId.toString(),
@@ -23,7 +24,7 @@ export async function describePeer(peerId: PeerId, { libp2p }: Network) {
 }
 
 function withPeer(address: string, peerId: PeerId): string {
-  return address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`
+  return address.includes('/p2p/') ? address : `${address}/p2p/${String(peerId)}`
 }
 
 /** The address without the peer's id, which stands beside it. */

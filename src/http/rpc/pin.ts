@@ -48,11 +48,7 @@ function progressLine({ blocks, bytes }: PinProgress): object {
   }
 }
 
-async function pinAll(
-  request: RpcRequest,
-  node: Node,
-  progress: PinProgress
-): Promise<string[]> {
+async function pinAll(request: RpcRequest, node: Node, progress: PinProgress): Promise<string[]> {
   const { options, signal } = request
   const name = options.text('name') ?? ''
   const get = reader(request, node)
@@ -76,16 +72,11 @@ async function pinAll(
   return pins
 }
 
-async function pinDirectly(
-  cid: CID,
-  name: string,
-  request: RpcRequest,
-  node: Node
-): Promise<void> {
+async function pinDirectly(cid: CID, name: string, request: RpcRequest, node: Node): Promise<void> {
   const { signal } = request
   await reader(request, node)(cid)
   const before = await node.pins.get(cid, { signal })
-  if (before?.mode === 'recursive') throw new Error(`${cid} already pinned recursively`)
+  if (before?.mode === 'recursive') throw new Error(`${String(cid)} already pinned recursively`)
   await node.pins.set({ cid, mode: 'direct', name }, { signal })
 }
 
@@ -102,7 +93,7 @@ export const pinRm: Command = {
         const pin = await node.pins.get(cid, { signal })
         if (pin == null) throw new Error('not pinned or pinned indirectly')
         if (pin.mode === 'recursive' && !options.bool('recursive', true)) {
-          throw new Error(`${cid} is pinned recursively`)
+          throw new Error(`${String(cid)} is pinned recursively`)
         }
         await node.pins.remove(cid, { signal })
       })
@@ -132,9 +123,7 @@ export const pinLs: Command = {
     const type = request.options.text('type') ?? 'all'
     checkPinName(request.options.text('name') ?? '')
     if (!['direct', 'indirect', 'recursive', 'all'].includes(type)) {
-      throw new Error(
-        `invalid type '${type}', must be one of {direct, indirect, recursive, all}`
-      )
+      throw new Error(`invalid type '${type}', must be one of {direct, indirect, recursive, all}`)
     }
     const lines =
       request.args.length > 0 ? pinsOf(request, node, type) : allPins(request, node, type)

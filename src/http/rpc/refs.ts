@@ -79,7 +79,7 @@ class RefWalker {
     }
   }
 
-  /** Those worth reading ahead; whether they are still wanted is asked again when it is their turn. */
+  /** Those worth reading ahead. Whether they are still wanted is asked again at their turn. */
   *#undone(edges: Edge[], depth: number): Generator<Edge> {
     if (depth > this.#maxDepth) return
     for (const edge of edges) if (!this.#isDone(edge.to, depth)) yield edge

@@ -99,7 +99,7 @@ async function* verified({ signal }: RpcRequest, node: Node): AsyncGenerator<obj
 function* conclusion(report: VerifyReport, shown: number): Generator<object> {
   if (report.blocks > shown) yield { Msg: '', Progress: report.blocks }
   for (const { cid, why } of report.bad) {
-    yield { Msg: `block ${cid} was corrupt (${why})`, Progress: 0 }
+    yield { Msg: `block ${String(cid)} was corrupt (${why})`, Progress: 0 }
   }
   for (const fault of report.faults) yield { Msg: `repo is inconsistent: ${fault}`, Progress: 0 }
   if (report.bad.length > 0) {
