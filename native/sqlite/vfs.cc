@@ -18,9 +18,9 @@ constexpr char kVfsName[] = "ipfszfs";
 constexpr int kMaxPathBytes = 512;
 
 // A database page is written as a whole, so a record of its size is never read first
-// (`PRAGMA page_size=16384`). The log only grows, so larger records cost less metadata.
-constexpr uint32_t kDatabaseRecordBytes = 16u << 10;
-constexpr uint32_t kLogRecordBytes = 128u << 10;
+// (`PRAGMA page_size=16384`). The log has small records too: ZFS admits a write only where 24 times
+// all of its records would fit, and a delete must find room in a pool that is nearly full.
+constexpr uint32_t kRecordBytes = 16u << 10;
 
 // SQLite allocates this much and knows its beginning.
 struct VfsFile {
@@ -133,9 +133,8 @@ int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int
   if (name == nullptr) {
     return SQLITE_CANTOPEN;  // a temporary file
   }
-  uint32_t record = (flags & SQLITE_OPEN_MAIN_DB) != 0 ? kDatabaseRecordBytes : kLogRecordBytes;
   Result<std::unique_ptr<OpenFile>> opened =
-      OpenFile::open(name, (flags & SQLITE_OPEN_CREATE) != 0 ? record : 0);
+      OpenFile::open(name, (flags & SQLITE_OPEN_CREATE) != 0 ? kRecordBytes : 0);
   if (!opened) {
     sqlite3_log(SQLITE_CANTOPEN, "ipfszfs: %s: %s", name, opened.error().message.c_str());
     return code_of(opened.error(), SQLITE_CANTOPEN);

@@ -4,6 +4,7 @@ import type { Backend } from '../stores/backend.ts'
 import { RecordsClient } from '../stores/records-client.ts'
 import type { RepoConfig } from './config.ts'
 import { datasetNames } from './layout.ts'
+import { Reserve } from './reserve.ts'
 import { decodeShardMap, encodeShardMap, type ShardMap } from './shard-map.ts'
 
 const SHARD_MAP = 'shard-map'
@@ -23,7 +24,8 @@ export async function openBackend(
   { root }: RepoConfig,
   initialMap?: ShardMap
 ): Promise<OpenedBackend> {
-  const { catalog } = datasetNames(root, 0)
+  const names = datasetNames(root, 0)
+  const { catalog } = names
   const records = await RecordsClient.open({
     extension: native.sqliteExtension,
     catalogUri: `file:/${catalog}/catalog.db?vfs=ipfszfs`,
@@ -37,7 +39,10 @@ export async function openBackend(
     const map = decodeShardMap(text)
     const { shards } = datasetNames(root, map.shards)
     const store = await native.openStore(pool, { shards, bucketShards: map.bucketShards })
-    return { pool, records, store, map }
+    const reserve = new Reserve(pool, names.reserve, (await pool.status()).sizeBytes)
+    // Fails while the pool is full; the next delete tries again.
+    await reserve.restore().catch(() => {})
+    return { pool, records, store, reserve, map }
   } catch (error) {
     await records.close()
     throw error

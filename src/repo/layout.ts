@@ -4,6 +4,8 @@ import type { Properties } from '../native.ts'
 export interface DatasetNames {
   root: string
   catalog: string
+  /** Empty: see reserve.ts. */
+  reserve: string
   shards: string[]
 }
 
@@ -11,6 +13,7 @@ export function datasetNames(root: string, shards: number): DatasetNames {
   return {
     root,
     catalog: `${root}/catalog`,
+    reserve: `${root}/reserve`,
     shards: Array.from({ length: shards }, (_, i) => `${root}/shard-${String(i).padStart(4, '0')}`)
   }
 }
@@ -35,15 +38,4 @@ export const ROOT_PROPERTIES: Properties = {
   xattr: 'sa',
   recordsize: '128K',
   redundant_metadata: 'most'
-}
-
-const MIB = 1024 * 1024
-
-/**
- * Kept free for the catalog: deleting a record needs room in SQLite's log, so that a pool full of
- * blocks can still lose records. Up to 32 MiB, at most a 32nd of a small pool.
- */
-export function catalogProperties(poolBytes: number): Properties {
-  const reserved = Math.min(32 * MIB, Math.floor(poolBytes / 32 / MIB) * MIB)
-  return { reservation: String(Math.max(reserved, MIB)) }
 }

@@ -13,7 +13,7 @@ import {
   writeDurably
 } from './config.ts'
 import { asNotWritable } from './folder.ts'
-import { catalogProperties, datasetNames, ROOT_PROPERTIES } from './layout.ts'
+import { datasetNames, ROOT_PROPERTIES } from './layout.ts'
 import { planPool, type PoolPlan } from './pool-plan.ts'
 import { equalRanges } from './shard-map.ts'
 import type { RepoInit } from './types.ts'
@@ -79,11 +79,9 @@ async function makePool(native: Native, plan: PoolPlan, init: RepoInit): Promise
 
 async function makeDatasets(pool: Pool, { config, shards }: PoolPlan): Promise<void> {
   const names = datasetNames(config.root, shards)
-  const { sizeBytes } = await pool.status()
   await pool.createDataset(names.root, ROOT_PROPERTIES)
-  await pool.createDataset(names.catalog, catalogProperties(sizeBytes))
-  for (const shard of names.shards) {
-    await pool.createDataset(shard, {})
+  for (const dataset of [names.catalog, names.reserve, ...names.shards]) {
+    await pool.createDataset(dataset, {})
   }
 }
 

@@ -71,6 +71,11 @@ export class ZfsRepo implements Repo {
 
   async compact({ signal }: AbortOptions = {}): Promise<number> {
     let total = 0
+    signal?.throwIfAborted()
+    await orAbort(
+      this.#gate.run(async ({ records }) => records.shrink()),
+      signal
+    )
     for (;;) {
       signal?.throwIfAborted()
       const step = this.#gate.run(async ({ store }) => store.compactStep())

@@ -6,6 +6,8 @@ export interface Backend {
   pool: Pool
   store: Store
   records: RecordsClient
+  /** Runs a delete that found no room with room that is kept for it. */
+  reserve: { lend: <T>(work: () => Promise<T>) => Promise<T> }
 }
 
 /** What does not change while a repo is open. */

@@ -2,8 +2,8 @@ import { BaseBlockstore } from 'blockstore-core'
 import type { AbortOptions } from 'abort-error'
 import type { InputPair, Pair } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
-import { InvalidParametersError } from '../errors.ts'
-import type { GotBlock } from '../native.ts'
+import { InvalidParametersError, NoSpaceError } from '../errors.ts'
+import type { Durability, GotBlock } from '../native.ts'
 import { orAbort, throwIfAborted } from './abort.ts'
 import type { Backend, StoreContext } from './backend.ts'
 import { namingBlock, notFound } from './block-errors.ts'
@@ -78,7 +78,7 @@ export class ZfsBlockstore extends BaseBlockstore {
     this.#gets = new CallBatcher(BATCH, async inputs => gate.subject.store.get(inputs))
     this.#sizes = new CallBatcher(BATCH, async inputs => gate.subject.store.sizes(inputs))
     this.#removes = new CallBatcher(BATCH, async inputs => {
-      await gate.subject.store.remove(inputs, durability)
+      await removeBlocks(gate.subject, inputs, durability)
       return NOTHING
     })
   }
@@ -196,10 +196,10 @@ export class ZfsBlockstore extends BaseBlockstore {
       prepare: (cid: CID) => cid,
       bytesOf: () => 0,
       run: async cids =>
-        this.#gate.run(async ({ store }) => {
+        this.#gate.run(async backend => {
           const multihashes = multihashesOf(cids)
           if (multihashes.length > 0) {
-            await store.remove(multihashes, durability)
+            await removeBlocks(backend, multihashes, durability)
           }
         })
     })
@@ -258,6 +258,22 @@ export class ZfsBlockstore extends BaseBlockstore {
       }
       yield items.slice(from)
     }
+  }
+}
+
+/** Also when the pool is full: a delete writes a little before it gives space back. */
+async function removeBlocks(
+  { store, reserve }: Backend,
+  multihashes: Uint8Array[],
+  durability: Durability
+): Promise<void> {
+  try {
+    await store.remove(multihashes, durability)
+  } catch (error) {
+    if (!(error instanceof NoSpaceError)) {
+      throw error
+    }
+    await reserve.lend(async () => store.remove(multihashes, durability))
   }
 }
 

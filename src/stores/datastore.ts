@@ -2,7 +2,7 @@ import { BaseDatastore } from 'datastore-core'
 import type { AbortOptions } from 'abort-error'
 import { Key } from 'interface-datastore'
 import type { Batch, KeyQuery, Pair, Query } from 'interface-datastore'
-import { InvalidParametersError, NotFoundError } from '../errors.ts'
+import { InvalidParametersError, NoSpaceError, NotFoundError } from '../errors.ts'
 import { orAbort, throwIfAborted } from './abort.ts'
 import type { Backend, StoreContext } from './backend.ts'
 import { CallBatcher } from './call-batcher.ts'
@@ -167,13 +167,29 @@ export class ZfsDatastore extends BaseDatastore {
 
   async #change(ops: RecordOp[], options?: AbortOptions): Promise<void> {
     throwIfAborted(options)
-    await this.#gate.run(async () => {
-      await this.#calls.call(ops, sizeOf(ops), options?.signal)
+    await this.#gate.run(async backend => {
+      try {
+        await this.#calls.call(ops, sizeOf(ops), options?.signal)
+      } catch (error) {
+        if (!(error instanceof NoSpaceError) || !ops.every(({ kind }) => kind === 'delete')) {
+          throw error
+        }
+        await deleteWhenFull(backend, ops)
+      }
       if (this.#durability === 'txg') {
         await orAbort(this.#syncs.wait(), options?.signal)
       }
     })
   }
+}
+
+/** In one transaction still; its log is moved to the database and begins anew, to stay small. */
+async function deleteWhenFull({ records, reserve }: Backend, ops: RecordOp[]): Promise<void> {
+  await reserve.lend(async () => {
+    await records.checkpoint()
+    await records.run(ops)
+    await records.checkpoint()
+  })
 }
 
 function putOp(key: Key, value: Uint8Array): RecordOp {

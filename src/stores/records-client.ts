@@ -94,6 +94,11 @@ export class RecordsClient {
     await this.#ask({ checkpoint: true })
   }
 
+  /** Gives the space of deleted records back to the pool. */
+  async shrink(): Promise<void> {
+    await this.#ask({ shrink: true })
+  }
+
   /** Finishes what was asked before, closes the databases and ends the worker. Idempotent. */
   async close(): Promise<void> {
     if (this.#dead == null) {

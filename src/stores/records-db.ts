@@ -17,6 +17,7 @@ import type { PackedPage, PageRequest, RecordAnswer, RecordOp } from './records-
 const PRAGMAS = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA page_size = 16384;
+  PRAGMA auto_vacuum = INCREMENTAL;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = OFF;
   PRAGMA temp_store = MEMORY;
@@ -130,6 +131,11 @@ export class RecordsDb {
 
   checkpoint(): void {
     this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  }
+
+  /** Takes pages that deleted records left out of the file, so that the pool has their space. */
+  shrink(): void {
+    this.#db.exec('PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
   /** Leaves one file, without a log. */

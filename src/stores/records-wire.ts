@@ -137,6 +137,8 @@ export type Request =
   | { id: number; page: PageRequest }
   /** Moves what is in the write-ahead log to the database file. */
   | { id: number; checkpoint: true }
+  /** Gives space of deleted records back to the pool. */
+  | { id: number; shrink: true }
   | { id: number; count: true }
   /** The value of a catalog setting, or sets it first when there is none. */
   | { id: number; setting: { name: string; initial?: string } }

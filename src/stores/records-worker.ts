@@ -47,7 +47,9 @@ function answer({ records, catalog }: Databases, request: Request): Response {
     const { name, initial } = request.setting
     return { id, value: catalog.setting(name, initial) }
   }
-  if ('checkpoint' in request) {
+  if ('shrink' in request) {
+    records.shrink()
+  } else if ('checkpoint' in request) {
     records.checkpoint()
     catalog.checkpoint()
   } else {

@@ -3,7 +3,8 @@ import chai from 'chai'
 import promised from 'chai-as-promised'
 import parentheses from 'chai-parentheses'
 
-chai.use(parentheses)
+// In this order, or `.to.be.rejected.with.property(…)` looks at the promise itself.
 chai.use(promised)
+chai.use(parentheses)
 
 export const { expect, assert } = chai
