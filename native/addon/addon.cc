@@ -22,8 +22,7 @@ void set_file_fault(const Napi::CallbackInfo& info) {
   const std::string path = string_from(info[0]);
   const auto* const fault = std::ranges::find(kFaults, string_from(info[1]));
   if (info.Env().IsExceptionPending() || fault == std::end(kFaults)) return;
-  embedded::set_file_fault(path,
-                           static_cast<embedded::FileFault>(fault - std::begin(kFaults)));
+  embedded::set_file_fault(path, static_cast<embedded::FileFault>(fault - std::begin(kFaults)));
 }
 
 // Lost disks are for tests: nothing in a running node can turn this on.

@@ -22,7 +22,7 @@ Properties properties_from(const Napi::Value& value);
 PoolCreate pool_create_from(const Napi::Object& options);
 embedded::EngineOptions engine_options_from(const Napi::Object& options);
 std::span<const uint8_t> bytes_from(const Napi::Value& value);  // valid while JavaScript waits
-Key key_from(const Napi::Value& value);                          // undefined: the smallest key
+Key key_from(const Napi::Value& value);                         // undefined: the smallest key
 
 Napi::Value to_js(Napi::Env env, const PoolStatus& status);
 Napi::Value to_js(Napi::Env env, const std::vector<DatasetStatus>& datasets);

@@ -116,9 +116,9 @@ void Env::drain(Napi::Env env) {
   }
 }
 
-// The environment ends: by itself or by worker.terminate() (its clean-up hook), or by process.exit()
-// (src/native.ts, since Node runs no clean-up hooks then). No JavaScript runs after this, but its
-// memory is still there for the tasks that read it.
+// The environment ends: by itself or by worker.terminate() (its clean-up hook), or by
+// process.exit() (src/native.ts, since Node runs no clean-up hooks then). No JavaScript runs after
+// this, but its memory is still there for the tasks that read it.
 void Env::end() {
   if (ending()) return;
   std::vector<std::unique_ptr<Promised>> tasks;

@@ -70,9 +70,9 @@ class Promised : public Task {
   void complete(std::unique_ptr<Task> self) final;
 
  protected:
-  virtual Status work() = 0;                       // on a worker
-  virtual Napi::Value value(Napi::Env env) = 0;    // on JavaScript's thread, when work() was ok
-  virtual void failed(Napi::Env) {}                // on JavaScript's thread, when it was not
+  virtual Status work() = 0;                     // on a worker
+  virtual Napi::Value value(Napi::Env env) = 0;  // on JavaScript's thread, when work() was ok
+  virtual void failed(Napi::Env) {}              // on JavaScript's thread, when it was not
 
   std::shared_ptr<Handle> handle_;  // null for those that make one
 

@@ -82,15 +82,13 @@ class SyncPool : public Promised {
 };
 
 template <typename T>
-Napi::Value call_pool(const Napi::CallbackInfo& info, Lane lane,
-                      typename PoolCall<T>::Call call) {
+Napi::Value call_pool(const Napi::CallbackInfo& info, Lane lane, typename PoolCall<T>::Call call) {
   const Napi::Env env = info.Env();
   if (env.IsExceptionPending()) return {};
   std::shared_ptr<PoolHandle> pool = pool_handle_from(info);
   if (pool == nullptr) return {};
   if (!pool->open()) return rejected(env, ErrorCode::kClosed, "the pool is closed");
-  return Env::of(env).start(lane,
-                            std::make_unique<PoolCall<T>>(std::move(pool), std::move(call)));
+  return Env::of(env).start(lane, std::make_unique<PoolCall<T>>(std::move(pool), std::move(call)));
 }
 
 Napi::Value create_pool(const Napi::CallbackInfo& info) {
@@ -111,10 +109,10 @@ Napi::Value open_pool(const Napi::CallbackInfo& info) {
   const embedded::EngineOptions engine = engine_options_from(options);
   if (info.Env().IsExceptionPending()) return {};
   return Env::of(info.Env())
-      .start(Lane::kAdmin, std::make_unique<OpenPool>(
-                               [name = std::move(name), vdevs = std::move(vdevs), engine] {
-                                 return SharedPool::open(name, vdevs, engine);
-                               }));
+      .start(Lane::kAdmin,
+             std::make_unique<OpenPool>([name = std::move(name), vdevs = std::move(vdevs), engine] {
+               return SharedPool::open(name, vdevs, engine);
+             }));
 }
 
 Napi::Value close_pool(const Napi::CallbackInfo& info) {
@@ -140,10 +138,8 @@ Napi::Value clear_errors(const Napi::CallbackInfo& info) {
 
 Napi::Value create_dataset(const Napi::CallbackInfo& info) {
   return call_pool<void>(info, Lane::kAdmin,
-                         [name = string_from(info[1]),
-                          properties = properties_from(info[2])](PoolAdmin& pool) {
-                           return pool.create_dataset(name, properties);
-                         });
+                         [name = string_from(info[1]), properties = properties_from(info[2])](
+                             PoolAdmin& pool) { return pool.create_dataset(name, properties); });
 }
 
 Napi::Value destroy_dataset(const Napi::CallbackInfo& info) {
@@ -160,16 +156,14 @@ Napi::Value list_datasets(const Napi::CallbackInfo& info) {
 
 Napi::Value set_properties(const Napi::CallbackInfo& info) {
   return call_pool<void>(info, Lane::kAdmin,
-                         [name = string_from(info[1]),
-                          properties = properties_from(info[2])](PoolAdmin& pool) {
-                           return pool.set_properties(name, properties);
-                         });
+                         [name = string_from(info[1]), properties = properties_from(info[2])](
+                             PoolAdmin& pool) { return pool.set_properties(name, properties); });
 }
 
 Napi::Value get_properties(const Napi::CallbackInfo& info) {
-  return call_pool<Properties>(
-      info, Lane::kAdmin,
-      [name = string_from(info[1])](PoolAdmin& pool) { return pool.get_properties(name); });
+  return call_pool<Properties>(info, Lane::kAdmin, [name = string_from(info[1])](PoolAdmin& pool) {
+    return pool.get_properties(name);
+  });
 }
 
 Napi::Value snapshot(const Napi::CallbackInfo& info) {
@@ -197,11 +191,9 @@ Napi::Value destroy_snapshots(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value clone(const Napi::CallbackInfo& info) {
-  return call_pool<void>(
-      info, Lane::kAdmin,
-      [snapshot = string_from(info[1]), name = string_from(info[2])](PoolAdmin& pool) {
-        return pool.clone(snapshot, name);
-      });
+  return call_pool<void>(info, Lane::kAdmin,
+                         [snapshot = string_from(info[1]), name = string_from(info[2])](
+                             PoolAdmin& pool) { return pool.clone(snapshot, name); });
 }
 
 Napi::Value scrub_start(const Napi::CallbackInfo& info) {
@@ -214,9 +206,8 @@ Napi::Value scrub_stop(const Napi::CallbackInfo& info) {
 
 Napi::Value damaged_records(const Napi::CallbackInfo& info) {
   return call_pool<std::vector<DamagedRecord>>(
-      info, Lane::kAdmin, [](PoolAdmin& pool) -> Result<std::vector<DamagedRecord>> {
-        return pool.damaged_records();
-      });
+      info, Lane::kAdmin,
+      [](PoolAdmin& pool) -> Result<std::vector<DamagedRecord>> { return pool.damaged_records(); });
 }
 
 }  // namespace

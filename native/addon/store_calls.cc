@@ -350,8 +350,8 @@ Napi::Value call_store(const Napi::CallbackInfo& info, Lane lane,
 Napi::Value scan(const Napi::CallbackInfo& info) {
   const Key from = key_from(info[1]);
   const size_t limit = info[2].ToNumber().Uint32Value();
-  return call_store<ScanPage>(
-      info, Lane::kAdmin, [from, limit](BlockStore& store) { return store.scan(from, limit); });
+  return call_store<ScanPage>(info, Lane::kAdmin,
+                              [from, limit](BlockStore& store) { return store.scan(from, limit); });
 }
 
 // Of the pool's damaged records, those in this store's shards.
@@ -381,8 +381,9 @@ Napi::Value verify(const Napi::CallbackInfo& info) {
   const size_t limit = info[2].ToNumber().Uint32Value();
   return call_store<VerifyPage>(
       info, Lane::kAdmin,
-      [from, limit, damaged = damaged_from(info[3], store->shared()->shards())](
-          BlockStore& open) { return open.verify(from, limit, damaged); });
+      [from, limit, damaged = damaged_from(info[3], store->shared()->shards())](BlockStore& open) {
+        return open.verify(from, limit, damaged);
+      });
 }
 
 Napi::Value check(const Napi::CallbackInfo& info) {
