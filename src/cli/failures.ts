@@ -39,7 +39,8 @@ export function failureOf(error: unknown, signal: AbortSignal): Failure {
   if (!(error instanceof Error)) return { exitCode: 1, code: 'ERR_UNKNOWN', message: String(error) }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_UNKNOWN'
   if (code === 'EPIPE') return failureOfReason(new BrokenPipe())
-  return { exitCode: 1, code, message: oneLine(systemMessage(error) ?? error.message) }
+  const message = systemMessage(error) ?? error.message.replace(', or `create: true`', '')
+  return { exitCode: 1, code, message: oneLine(message) }
 }
 
 function failureOfReason(reason: unknown): Failure {
@@ -52,7 +53,7 @@ function failureOfCommander(error: CommanderError): Failure {
   const asked = ['commander.helpDisplayed', 'commander.version'].includes(error.code)
   if (asked) return { exitCode: 0, code: error.code }
   if (error.code === 'commander.help') return { exitCode: 2, code: 'ERR_USAGE' }
-  const message = oneLine(error.message.replace(/^error: /, ''))
+  const message = oneLine(error.message.replace(/^error: /, '')).replace(/\.$/, '')
   return { exitCode: 2, code: 'ERR_USAGE', message: `${message}; see ipfs-zfs --help` }
 }
 

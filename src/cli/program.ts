@@ -7,6 +7,7 @@ import { addDaemon } from './commands/daemon.ts'
 import { addDag } from './commands/dag.ts'
 import { addGet } from './commands/get.ts'
 import { addInit } from './commands/init.ts'
+import { addKubo } from './commands/kubo.ts'
 import { addLs } from './commands/ls.ts'
 import { addNode } from './commands/node.ts'
 import { addPin } from './commands/pin.ts'
@@ -30,6 +31,7 @@ const groups = [
   addPin,
   addRepo,
   addSnapshot,
+  addKubo,
   addNode
 ]
 

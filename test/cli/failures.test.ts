@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -101,20 +102,17 @@ test('what is no file', async () => {
 })
 
 test('a repo in use by a process that is no daemon', async () => {
-  await using bench = await Bench.make()
-  const holder = spawn(process.execPath, [
-    '--input-type=module-typescript',
-    '-e',
-    `import { openRepo } from '${join(import.meta.dirname, '../../src/index.ts')}'
-     await openRepo({ path: ${JSON.stringify(bench.repo)} })
-     console.log('open')
-     setInterval(() => {}, 1000)`
-  ])
-  await new Promise(resolve => holder.stdout.once('data', resolve))
-  const { code, message } = await bench.fails(['repo', 'stat'])
-  assert.is(code, 'ERR_POOL_IN_USE')
-  assert.match(message, String(holder.pid))
-  holder.kill('SIGKILL')
+  await using bench = await Bench.make(false)
+  const script = join(import.meta.dirname, '../repo/hold-repo.ts')
+  const holder = spawn(process.execPath, [script, bench.repo])
+  try {
+    await once(holder.stdout, 'data')
+    const { code, message } = await bench.fails(['repo', 'stat'])
+    assert.is(code, 'ERR_POOL_IN_USE')
+    assert.match(message, String(holder.pid))
+  } finally {
+    holder.kill('SIGKILL')
+  }
 })
 
 test('an api file whose daemon is gone', async () => {

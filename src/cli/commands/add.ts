@@ -1,3 +1,4 @@
+import { Option } from 'commander'
 import { multipart, type UploadPart } from '../../client/multipart.ts'
 import type { Context } from '../context.ts'
 import { UsageError } from '../failures.ts'
@@ -28,6 +29,9 @@ interface AddLine {
   Size?: string
 }
 
+/** Standard input goes alone, and roots in one upload have different names. */
+type Upload = string[] | '-'
+
 interface Added {
   name: string
   cid: string
@@ -39,7 +43,11 @@ export function addAdd(group: Group): void {
     .command('add')
     .description('add files and folders; "-" is standard input')
     .argument('<path...>', 'files, folders, or -')
-    .option('--cid-version <version>', '1, or 0 as Kubo does by default', '1')
+    .addOption(
+      new Option('--cid-version <version>', '0 is what Kubo does by default')
+        .choices(['0', '1'])
+        .default('1')
+    )
     .option('--raw-leaves', 'raw blocks as leaves (the default with CID version 1)')
     .option('--no-raw-leaves', 'leaves wrapped in UnixFS')
     .option('-s, --chunker <chunker>', 'for example size-1048576')
@@ -52,15 +60,16 @@ export function addAdd(group: Group): void {
     .option('--dereference-args', 'follow symbolic links named on the command line')
     .option('--stdin-name <name>', 'a name for standard input')
     .option('-r, --recursive', 'does nothing: folders are always added with what they hold')
-    .action((paths: string[], options: AddOptions) =>
-      inSession(group, (context, session) => add(context, session, paths, options))
-    )
+    .action((paths: string[], options: AddOptions) => {
+      const uploads = planOf(paths, options)
+      return inSession(group, (context, session) => add(context, session, uploads, options))
+    })
 }
 
 async function add(
   context: Context,
   session: Session,
-  paths: string[],
+  uploads: Upload[],
   options: AddOptions
 ): Promise<void> {
   const tree: TreeOptions = {
@@ -68,8 +77,7 @@ async function add(
     dereferenceArgs: options.dereferenceArgs === true,
     signal: context.signal
   }
-  const uploads = planOf(paths, options)
-  const progress = await startAdding(context, paths, tree, options)
+  const progress = await startAdding(context, uploads, tree, options)
   try {
     let last: Added | undefined
     for (const upload of uploads) {
@@ -86,12 +94,8 @@ async function add(
   }
 }
 
-/** Uploads in order: standard input goes alone, and roots in one upload have different names. */
-function planOf(paths: string[], options: AddOptions): Array<string[] | '-'> {
-  if (!['0', '1'].includes(options.cidVersion)) {
-    throw new UsageError(`--cid-version is 0 or 1, not "${options.cidVersion}"`)
-  }
-  const uploads: Array<string[] | '-'> = paths.includes('-') ? ['-'] : []
+function planOf(paths: string[], options: AddOptions): Upload[] {
+  const uploads: Upload[] = paths.includes('-') ? ['-'] : []
   const named = paths.filter(path => path !== '-')
   if (named.length > 0) uploads.push(...groupsByName(named))
   if (paths.length - named.length > 1) throw new UsageError('"-" can be given once')
@@ -107,13 +111,14 @@ function stdinPart(options: AddOptions): UploadPart {
 
 async function startAdding(
   context: Context,
-  paths: string[],
+  uploads: Upload[],
   tree: TreeOptions,
   options: AddOptions
 ): Promise<Progress> {
   const quiet = options.quiet === true || options.quieter === true
   const drawn = process.stderr.isTTY && !context.out.json && !quiet
-  const total = drawn && !paths.includes('-') ? await treeBytes(paths, tree) : undefined
+  const paths = uploads.flatMap(upload => (upload === '-' ? [] : upload))
+  const total = drawn && !uploads.includes('-') ? await treeBytes(paths, tree) : undefined
   return startProgress(context.out, { label: 'adding', total, quiet })
 }
 

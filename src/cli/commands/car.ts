@@ -51,9 +51,12 @@ export function addCar(group: Group): void {
     .argument('<cid>', 'the root')
     .option('-o, --output <file>', 'write here; the file appears when it is complete')
     .option('-q, --quiet', 'no progress')
-    .action((cid: string, options: ExportOptions) =>
-      inSession(group, (context, session) => exportCar(context, session, cid, options))
-    )
+    .action((cid: string, options: ExportOptions) => {
+      if (options.output == null && process.stdout.isTTY) {
+        throw new UsageError('a CAR is not for a terminal: give -o FILE, or redirect the output')
+      }
+      return inSession(group, (context, session) => exportCar(context, session, cid, options))
+    })
 }
 
 async function importAll(
@@ -113,9 +116,6 @@ async function exportCar(
   options: ExportOptions
 ): Promise<void> {
   const { out, signal } = context
-  if (options.output == null && process.stdout.isTTY) {
-    throw new UsageError('a CAR is not for a terminal: give -o FILE, or redirect the output')
-  }
   const answer = await session.rpc.open('dag/export', { args: [cid], signal })
   const { output, quiet } = options
   const progress = startProgress(out, { label: 'exporting', total: answer.totalBytes, quiet })

@@ -32,8 +32,6 @@ interface Announced {
 
 const datastoreForms = 'where a Kubo finds its datastore: unix:PATH, host:port, or none'
 
-const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent']
-
 export function addDaemon(group: Group): void {
   addDaemonOptions(
     group.program
@@ -72,7 +70,11 @@ function addDaemonOptions(command: Command, logLevel: string): Command {
     .option('--listen <multiaddr>', 'where peers reach it; again for more', collect)
     .option('--peer <multiaddr>', 'a peer to stay connected to; again for more', collect)
     .option('--offline', 'no peers')
-    .option('--log-level <level>', logLevels.join(', '), oneOfLevels, logLevel)
+    .addOption(
+      new Option('--log-level <level>', 'of the log, JSON lines on standard error')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+        .default(logLevel)
+    )
 }
 
 function addressOption(flags: string, description: string, port: number): Option {
@@ -164,11 +166,6 @@ function address(value: string): RpcAddress {
   const found = parseHostPort(value)
   if (found == null) throw new InvalidArgumentError('Write HOST:PORT, for example 127.0.0.1:5001.')
   return found
-}
-
-function oneOfLevels(value: string): string {
-  if (logLevels.includes(value)) return value
-  throw new InvalidArgumentError(`Use one of ${logLevels.join(', ')}.`)
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { InvalidArgumentError, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { Layout } from '../../native.ts'
 import { RepoExistsError } from '../../errors.ts'
 import { LAYOUTS, readConfig } from '../../repo/config.ts'
@@ -39,7 +39,7 @@ export function addInit(group: Group): void {
 export function addInitOptions(command: Command): Command {
   return command
     .option('--vdev <path>', 'a file or a disk; again for more; default: pool.img', collect)
-    .option('--layout <layout>', `${LAYOUTS.join(', ')}; default: stripe`, layout)
+    .addOption(new Option('--layout <layout>', 'default: stripe').choices(LAYOUTS))
     .option('--size <size>', 'of each file that is made, sparse; default: 100G', size)
     .option('--name <name>', "the pool's name; default: ipfs- and 12 random hex digits")
     .option('--ashift <bits>', 'log 2 of the smallest write; default: 12', wholeNumber)
@@ -109,12 +109,6 @@ function textOf(made: Made): string {
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
-}
-
-function layout(value: string): Layout {
-  const found = LAYOUTS.find(known => known === value)
-  if (found == null) throw new InvalidArgumentError(`Use one of ${LAYOUTS.join(', ')}.`)
-  return found
 }
 
 function size(value: string): number {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander'
+import { Option } from 'commander'
 import type { Context } from '../context.ts'
 import { inSession, type Group } from '../group.ts'
 import type { Session } from '../session.ts'
@@ -27,8 +27,6 @@ interface ListOptions {
   quiet?: boolean
 }
 
-const listTypes = ['all', 'recursive', 'direct', 'indirect']
-
 export function addPin(group: Group): void {
   const pin = group.program.command('pin').description('what garbage collection keeps')
   pin
@@ -54,7 +52,14 @@ export function addPin(group: Group): void {
     .command('ls')
     .description('list pins, or say what pins the blocks given')
     .argument('[path...]', 'CIDs or paths')
-    .option('-t, --type <type>', `${listTypes.join(', ')}; default: all but indirect`, listType)
+    .addOption(
+      new Option('-t, --type <type>', 'default: all but indirect').choices([
+        'all',
+        'recursive',
+        'direct',
+        'indirect'
+      ])
+    )
     .option('--names', 'with the names of pins')
     .option('-q, --quiet', 'only CIDs')
     .action((paths: string[], options: ListOptions) =>
@@ -91,9 +96,4 @@ async function list(
       await out.show(value, quiet === true ? cid : named)
     }
   }
-}
-
-function listType(value: string): string {
-  if (listTypes.includes(value)) return value
-  throw new InvalidArgumentError(`Use one of ${listTypes.join(', ')}.`)
 }
