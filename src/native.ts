@@ -300,7 +300,7 @@ function addon(): Addon {
     loaded = createRequire(import.meta.url)(addonPath) as Addon
     // What was acknowledged under `flush` would be lost by process.exit(): Node then runs none of
     // the addon's own clean-up.
-    process.once('exit', loaded.end)
+    process.once('exit', () => loaded?.end())
   }
   return loaded
 }

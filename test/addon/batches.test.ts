@@ -77,7 +77,7 @@ test('a small block that is kept holds a chunk of at most 256 KiB', async () => 
   const got = await store.get(multihashes)
   for (const block of got) {
     assert.ok(block instanceof Uint8Array)
-    assert.ok((block as Uint8Array).buffer.byteLength <= 256 << 10)
+    assert.ok(block.buffer.byteLength <= 256 << 10)
   }
 })
 
