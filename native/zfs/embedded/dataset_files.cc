@@ -55,7 +55,8 @@ Result<std::shared_ptr<EmbeddedFiles::OpenFile>> EmbeddedFiles::find(FileId file
   const auto found = files_.find(file);
   if (found != files_.end()) return found->second;
   iz_file_t* opened = nullptr;
-  const int error = iz_file_open(dataset_, file, &opened);
+  const int error =
+      unlinked_.count(file) > 0 ? ENOENT : iz_file_open(dataset_, file, &opened);
   if (error != 0) return make_error(error, name_ + " file " + std::to_string(file));
   auto open = std::make_shared<OpenFile>(opened);
   files_.emplace(file, open);
@@ -75,6 +76,7 @@ Status EmbeddedFiles::let_go_and_free(FileId file) {
   std::shared_ptr<OpenFile> open;
   {
     std::unique_lock lock(files_mutex_);
+    unlinked_.insert(file);
     const auto found = files_.find(file);
     if (found != files_.end()) {
       open = std::move(found->second);
@@ -88,6 +90,10 @@ Status EmbeddedFiles::let_go_and_free(FileId file) {
   open.reset();
   // The name is gone already; what cannot be freed now is freed when the dataset is next opened.
   const int error = iz_free_unlinked(dataset_, file);
+  if (error == 0) {
+    std::unique_lock lock(files_mutex_);
+    unlinked_.erase(file);
+  }
   return status_of(error == ENOSPC ? 0 : error, name_ + " file " + std::to_string(file));
 }
 

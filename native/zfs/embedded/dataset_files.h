@@ -6,6 +6,7 @@
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "../dataset_files.h"
 #include "pool.h"
@@ -65,6 +66,7 @@ class EmbeddedFiles final : public DatasetFiles {
 
   std::shared_mutex files_mutex_;
   std::unordered_map<FileId, std::shared_ptr<OpenFile>> files_;
+  std::unordered_set<FileId> unlinked_;  // no name any more, data not yet freed
 };
 
 }  // namespace ipfs_zfs::embedded
