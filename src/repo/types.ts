@@ -97,7 +97,7 @@ export interface Repo {
   withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'>
   stat(options?: AbortOptions): Promise<RepoStat>
   verify(options?: VerifyOptions): Promise<VerifyReport>
-  /** Gives back the space of packs that are mostly dead. Returns the bytes given back. */
+  /** Gives back the space of mostly dead packs, in bytes returned, and of deleted records. */
   compact(options?: AbortOptions): Promise<number>
   /** Returns once everything acknowledged is on disk. */
   flush(options?: AbortOptions): Promise<void>

@@ -1,4 +1,5 @@
 import type { AbortOptions } from 'abort-error'
+import { NoSpaceError } from '../errors.ts'
 import type { Durability, Native } from '../native.ts'
 import { orAbort } from '../stores/abort.ts'
 import { ZfsBlockstore } from '../stores/blockstore.ts'
@@ -78,7 +79,7 @@ export class ZfsRepo implements Repo {
     )
     for (;;) {
       signal?.throwIfAborted()
-      const step = this.#gate.run(async ({ store }) => store.compactStep())
+      const step = this.#gate.run(compactStep)
       const bytes = await orAbort(step, signal)
       if (bytes === 0) {
         return total
@@ -111,5 +112,17 @@ export class ZfsRepo implements Repo {
     } finally {
       this.#letGo()
     }
+  }
+}
+
+/** Moves what is live out of a pack before the pack goes: on a full pool, into the reserve. */
+async function compactStep({ store, reserve }: OpenedBackend): Promise<number> {
+  try {
+    return await store.compactStep()
+  } catch (error) {
+    if (!(error instanceof NoSpaceError)) {
+      throw error
+    }
+    return reserve.lend(async () => store.compactStep())
   }
 }

@@ -24,7 +24,7 @@ export class CatalogDb {
   }
 
   checkpoint(): void {
-    this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
   close(): void {

@@ -12,6 +12,9 @@ import type { PackedPage, PageRequest, RecordAnswer, RecordOp } from './records-
  * SQLite's log is made to recover from. What makes records durable is not SQLite but the sync of
  * the pool that the datastore waits for, once for all who wait.
  *
+ * The log is kept at 2 MiB (128 pages): a checkpoint costs no sync here, and on a full pool its pages
+ * must find room in the reserve (src/repo/reserve.ts).
+ *
  * `locking_mode=EXCLUSIVE` comes before WAL: the log's index is then in memory, not shared.
  */
 const PRAGMAS = `
@@ -22,7 +25,8 @@ const PRAGMAS = `
   PRAGMA synchronous = OFF;
   PRAGMA temp_store = MEMORY;
   PRAGMA cache_size = -16384;
-  PRAGMA wal_autocheckpoint = 512;
+  PRAGMA wal_autocheckpoint = 128;
+  PRAGMA journal_size_limit = 2097152;
 `
 
 /** Opens (or makes) a database file through the VFS of the addon. */
@@ -129,8 +133,9 @@ export class RecordsDb {
     return { ...packAnswers(rows), more: records === maxRecords || bytes >= maxBytes }
   }
 
+  /** Moves what the log has into the database file, and empties the log. */
   checkpoint(): void {
-    this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
   /** Takes pages that deleted records left out of the file, so that the pool has their space. */
