@@ -6,6 +6,7 @@ require (
 	github.com/ipfs/go-datastore v0.9.2
 	github.com/ipfs/kubo v0.43.1
 	github.com/multiformats/go-multihash v0.2.3
+	golang.org/x/sync v0.23.0
 )
 
 require github.com/libp2p/go-libp2p v0.50.0 // indirect
@@ -243,7 +244,6 @@ require (
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
-	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/telemetry v0.0.0-20260908163034-4bcc4b2ee518 // indirect
 	golang.org/x/term v0.46.0 // indirect

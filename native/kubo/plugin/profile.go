@@ -18,7 +18,14 @@ import (
 	"ipfs-zfs/kubo/zfsremote"
 )
 
-const helloTimeout = 10 * time.Second
+const (
+	helloTimeout = 10 * time.Second
+
+	// BlocksSuffix and PinsSuffix are what the names of the two namespaces of
+	// the mount layout end with.
+	BlocksSuffix = ".blocks"
+	PinsSuffix   = ".pins"
+)
 
 // settingsJSON is also what `ipfs-zfs kubo configure` applies, and what
 // docs/kubo.md explains.
@@ -42,26 +49,55 @@ the socket "datastore" in IPFS_ZFS_PATH or ~/.ipfs-zfs.`,
 	}
 }
 
+// Door is how the daemon is reached. Paths are absolute.
+type Door struct {
+	Address   string
+	TokenFile string
+	CAFile    string
+}
+
 func applyProfile(c *config.Config) error {
 	address, err := daemonAddress()
 	if err != nil {
 		return err
 	}
-	common := map[string]any{"type": typeName, "address": address}
-	if file := os.Getenv("IPFS_ZFS_TOKEN_FILE"); file != "" {
-		common["tokenFile"] = file
-	}
-	if file := os.Getenv("IPFS_ZFS_CA_FILE"); file != "" {
-		common["caFile"] = file
+	door := Door{
+		Address:   address,
+		TokenFile: os.Getenv("IPFS_ZFS_TOKEN_FILE"),
+		CAFile:    os.Getenv("IPFS_ZFS_CA_FILE"),
 	}
 	namespace := os.Getenv("IPFS_ZFS_NAMESPACE")
 	if namespace == "" {
-		random := make([]byte, 6)
-		rand.Read(random)
-		namespace = "kubo-" + hex.EncodeToString(random)
+		namespace = RandomNamespace()
 	}
-	c.Datastore.Spec = datastoreSpec(common, namespace, os.Getenv("IPFS_ZFS_LAYOUT") == "root")
-	if c.Datastore.StorageMax, err = storageMax(common); err != nil {
+	return Apply(c, door, namespace, os.Getenv("IPFS_ZFS_LAYOUT") == "root")
+}
+
+// Config is that of a client that comes through the door.
+func (d Door) Config() (zfsremote.Config, error) {
+	s := &spec{address: d.Address, tokenFile: d.TokenFile, caFile: d.CAFile}
+	return s.config("")
+}
+
+// RandomNamespace is a name for the data of a new Kubo repo.
+func RandomNamespace() string {
+	random := make([]byte, 6)
+	rand.Read(random)
+	return "kubo-" + hex.EncodeToString(random)
+}
+
+// Apply makes a config one whose data is behind the door.
+func Apply(c *config.Config, door Door, namespace string, root bool) error {
+	common := map[string]any{"type": typeName, "address": door.Address}
+	if door.TokenFile != "" {
+		common["tokenFile"] = door.TokenFile
+	}
+	if door.CAFile != "" {
+		common["caFile"] = door.CAFile
+	}
+	c.Datastore.Spec = datastoreSpec(common, namespace, root)
+	var err error
+	if c.Datastore.StorageMax, err = storageMax(door); err != nil {
 		return err
 	}
 	return applySettings(c)
@@ -104,24 +140,24 @@ func datastoreSpec(common map[string]any, namespace string, root bool) map[strin
 		s["mountpoint"] = at
 		return s
 	}
-	local := map[string]any{"type": "levelds", "path": "datastore", "compression": "none"}
 	return map[string]any{
 		"type": "mount",
 		"mounts": []any{
-			mount("/blocks", measure("zfs.blocks", part(zfsremote.LayoutBlocks, ".blocks"))),
-			mount("/pins", measure("zfs.pins", part(zfsremote.LayoutRecords, ".pins"))),
-			mount("/", measure("leveldb.datastore", local)),
+			mount("/blocks", measure("zfs.blocks", part(zfsremote.LayoutBlocks, BlocksSuffix))),
+			mount("/pins", measure("zfs.pins", part(zfsremote.LayoutRecords, PinsSuffix))),
+			mount("/", measure("leveldb.datastore", LocalSpec())),
 		},
 	}
 }
 
+// LocalSpec is of the store for what is not on the daemon: Kubo's default.
+func LocalSpec() map[string]any {
+	return map[string]any{"type": "levelds", "path": "datastore", "compression": "none"}
+}
+
 // storageMax is nine tenths of what the pool can hold.
-func storageMax(common map[string]any) (string, error) {
-	s := &spec{address: common["address"].(string)}
-	s.tokenFile, _ = common["tokenFile"].(string)
-	s.caFile, _ = common["caFile"].(string)
-	s.tls = s.caFile != ""
-	cfg, err := s.config("")
+func storageMax(door Door) (string, error) {
+	cfg, err := door.Config()
 	if err != nil {
 		return "", err
 	}
@@ -129,7 +165,7 @@ func storageMax(common map[string]any) (string, error) {
 	defer cancel()
 	hello, err := zfsremote.AskHello(ctx, cfg)
 	if errors.Is(err, zfsremote.ErrUnavailable) {
-		return "", fmt.Errorf("%w; start it with: ipfs-zfs daemon --datastore %s", err, s.address)
+		return "", fmt.Errorf("%w; start it with: ipfs-zfs daemon --datastore %s", err, door.Address)
 	}
 	if err != nil {
 		return "", err

@@ -56,8 +56,8 @@ func parseSpec(fields map[string]any) (*spec, error) {
 			*target, ok = value.(string)
 		} else if name == "tls" {
 			s.tls, ok = value.(bool)
-		} else if name == "type" {
-			ok = true
+		} else if name == "type" || name == "mountpoint" {
+			ok = true // Kubo's own; the second is that of a mount without a wrapper.
 		} else {
 			return nil, fmt.Errorf("zfsremote: the spec has an unknown field %q", name)
 		}

@@ -74,7 +74,7 @@ async function* blocks(space: Space, options: AbortOptions): AsyncGenerator<Entr
 /** Undefined for a block that was deleted since it was listed. */
 async function bytesOf({ cid, bytes }: Pair): Promise<Uint8Array | undefined> {
   try {
-    return await gather(bytes, MAX_BLOCK_BYTES, `block ${cid}`)
+    return await gather(bytes, MAX_BLOCK_BYTES, `block ${cid.toString()}`)
   } catch (error) {
     if (error instanceof NotFoundError) {
       return undefined

@@ -39,6 +39,8 @@ const INSTANCE = 'Ipfs-Zfs-Instance'
 const ERROR = 'Ipfs-Zfs-Error'
 const LINGER_MS = 5000
 const CLOSE_MS = 3000
+/** One that is refused gets so long to read why. */
+const REFUSED_MS = 1000
 
 /** Serves namespaces of a repo to other processes; docs/remote-datastore.md is its description. */
 export async function serveStores(options: DatastoreServerOptions): Promise<DatastoreServer> {
@@ -83,6 +85,7 @@ class Front {
   /** Another one after each start: so a client finds out that what it did not sync may be gone. */
   readonly #instance = randomBytes(8).toString('hex')
   readonly #closing = new AbortController()
+  readonly #refused = new WeakSet<Socket>()
   #connections = 0
 
   constructor(
@@ -120,11 +123,15 @@ class Front {
     const { connections } = this.#service.limits
     if (this.#connections > connections) {
       const message = `there are ${connections} connections already; try again later`
+      this.#refused.add(socket)
       refuse(socket, '503 Service Unavailable', { code: 'ERR_BUSY', message })
     }
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#refused.has(request.socket)) {
+      return
+    }
     response.setHeader(INSTANCE, this.#instance)
     const gone = new AbortController()
     response.on('close', () => gone.abort(new Error('the client has gone')))
@@ -197,5 +204,7 @@ function refuse(socket: Socket, status: string, body: { code: string; message: s
     `Content-Length: ${Buffer.byteLength(json)}`,
     'Connection: close'
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${json}`, () => socket.destroy())
+  socket.end(`${head.join('\r\n')}\r\n\r\n${json}`)
+  const timer = setTimeout(() => socket.destroy(), REFUSED_MS)
+  socket.once('close', () => clearTimeout(timer))
 }

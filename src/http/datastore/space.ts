@@ -59,7 +59,11 @@ export class Space {
       return this.stores.records.get(place.record, options)
     }
     const { block } = place
-    return gather(this.stores.blocks.get(block, options), MAX_BLOCK_BYTES, `block ${block}`)
+    return gather(
+      this.stores.blocks.get(block, options),
+      MAX_BLOCK_BYTES,
+      `block ${block.toString()}`
+    )
   }
 
   /** Length of the value in bytes. */
@@ -69,7 +73,7 @@ export class Space {
     }
     const size = await this.stores.blocks.size(place.block, options)
     if (size == null) {
-      throw new NotFoundError(`block ${place.block} is not in this repo`)
+      throw new NotFoundError(`block ${place.block.toString()} is not in this repo`)
     }
     return size
   }
@@ -148,6 +152,7 @@ interface Plan {
   records: Array<{ key: Key; value?: Uint8Array }>
 }
 
-async function drain(results: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
-  for await (const _ of results);
+/** A store works as its results are taken. */
+async function drain(results: AsyncGenerator<unknown> | Generator<unknown>): Promise<void> {
+  while ((await results.next()).done !== true);
 }

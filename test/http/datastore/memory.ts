@@ -51,14 +51,15 @@ class MemoryBlocks extends MemoryBlockstore {
 
 /** Listed in the order of the keys, as a repo's records are. */
 class OrderedDatastore extends MemoryDatastore {
-  override *_all(): Generator<Pair> {
-    const pairs = [...(super._all() as Iterable<Pair>)]
-    yield* pairs.sort((a, b) => Buffer.compare(a.key.uint8Array(), b.key.uint8Array()))
+  override *_all(...args: Parameters<MemoryDatastore['_all']>): Generator<Pair> {
+    yield* sorted(super._all(...args) as Iterable<Pair>, ({ key }) => key)
   }
 
-  override *_allKeys(): Generator<Key> {
-    for (const { key } of this._all()) {
-      yield key
-    }
+  override *_allKeys(...args: Parameters<MemoryDatastore['_allKeys']>): Generator<Key> {
+    yield* sorted(super._allKeys(...args) as Iterable<Key>, key => key)
   }
+}
+
+function sorted<T>(list: Iterable<T>, keyOf: (item: T) => Key): T[] {
+  return [...list].sort((a, b) => Buffer.compare(keyOf(a).uint8Array(), keyOf(b).uint8Array()))
 }

@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  isObject,
+  readKuboRepo,
+  setAt,
+  valueAt,
+  writeConfig,
+  type JsonObject,
+  type KuboRepo
+} from './config.ts'
+import type { Door, Hello } from './door.ts'
+import { KuboElsewhereError } from './errors.ts'
+
+/** One setting of Kubo's config, and why ZFS wants it so. */
+export interface Setting {
+  path: string
+  value: unknown
+  why: string
+}
+
+export interface Change extends Setting {
+  before: unknown
+}
+
+const SETTINGS = new URL('../../native/kubo/plugin/settings.json', import.meta.url)
+const TYPE = 'zfsremote'
+const DOOR_FIELDS = ['address', 'tokenFile', 'caFile']
+
+/** The list that the init profile `zfs` applies too. */
+export async function settings(): Promise<Setting[]> {
+  return JSON.parse(await readFile(SETTINGS, 'utf8')) as Setting[]
+}
+
+/** What `configure` would change in the Kubo repo at `path`. */
+export async function plan(
+  path: string,
+  door: Door,
+  { maxBytes }: Pick<Hello, 'maxBytes'>
+): Promise<{ repo: KuboRepo; changes: Change[] }> {
+  const repo = await readKuboRepo(path)
+  checkBlocksAreOurs(repo)
+  const wanted: Setting[] = [
+    {
+      path: 'Datastore.Spec',
+      value: withDoor(valueAt(repo.config, 'Datastore.Spec'), door),
+      why: 'Where the daemon is.'
+    },
+    {
+      path: 'Datastore.StorageMax',
+      value: `${Math.floor(maxBytes / 10) * 9}B`,
+      why: 'Nine tenths of what the pool can hold.'
+    },
+    ...(await settings())
+  ]
+  const changes: Change[] = []
+  for (const setting of wanted) {
+    const before = valueAt(repo.config, setting.path)
+    if (!isDeepStrictEqual(before, setting.value)) {
+      changes.push({ ...setting, before })
+    }
+  }
+  return { repo, changes }
+}
+
+export async function apply({ path, config }: KuboRepo, changes: Change[]): Promise<void> {
+  for (const change of changes) {
+    setAt(config, change.path, change.value)
+  }
+  if (changes.length > 0) {
+    await writeConfig(path, config)
+  }
+}
+
+/** Kubo compares datastore_spec with the config at each start: it says where the data is. */
+function checkBlocksAreOurs({ path, diskSpec }: KuboRepo): void {
+  const spec: unknown = JSON.parse(diskSpec)
+  const root = isObject(spec) ? spec : {}
+  const mounts = Array.isArray(root['mounts']) ? (root['mounts'] as JsonObject[]) : [root]
+  const blocks = mounts.find(({ mountpoint }) => mountpoint === '/blocks') ?? mounts.at(-1)
+  const type = blocks?.['type']
+  if (type !== TYPE) {
+    throw new KuboElsewhereError(
+      `the blocks of ${path} are in a datastore of type ${String(type)}, and a new setting does ` +
+        'not move them: stop Kubo and run ipfs-zfs kubo migrate'
+    )
+  }
+}
+
+/** The same spec with every part of our type at this door. */
+function withDoor(spec: unknown, door: Door): unknown {
+  if (Array.isArray(spec)) {
+    return spec.map(part => withDoor(part, door))
+  }
+  if (!isObject(spec)) {
+    return spec
+  }
+  if (spec['type'] === TYPE) {
+    const rest = Object.entries(spec).filter(([name]) => !DOOR_FIELDS.includes(name))
+    return { ...Object.fromEntries(rest), ...door }
+  }
+  return Object.fromEntries(
+    Object.entries(spec).map(([name, part]) => [name, withDoor(part, door)])
+  )
+}
