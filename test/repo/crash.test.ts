@@ -29,7 +29,13 @@ interface Acknowledged {
   batches: Set<number>
 }
 
-async function runAndKill(path: string, seed: string, first: number, afterMs: number) {
+/** Kills the child `afterMs` after so many acknowledgements, or after five seconds. */
+async function runAndKill(
+  path: string,
+  seed: string,
+  first: number,
+  { afterLines, afterMs }: { afterLines: number; afterMs: number }
+): Promise<Acknowledged> {
   const all: Acknowledged = {
     puts: new Set(),
     deletes: new Set(),
@@ -50,12 +56,18 @@ async function runAndKill(path: string, seed: string, first: number, afterMs: nu
     { stdio: ['ignore', 'pipe', 'inherit'] }
   )
   const exited = once(child, 'exit')
+  const kill = (): void => {
+    child.kill('SIGKILL')
+  }
+  let lines = 0
   for await (const line of createInterface({ input: child.stdout })) {
     const [what = '', number] = line.split(' ')
-    if (what === 'open') {
-      setTimeout(() => child.kill('SIGKILL'), afterMs)
-    } else {
-      sets.get(what)?.add(Number(number))
+    sets.get(what)?.add(Number(number))
+    lines++
+    if (lines === 1) {
+      setTimeout(kill, 5000).unref()
+    } else if (lines === afterLines) {
+      setTimeout(kill, afterMs)
     }
   }
   const [code, signal] = (await exited) as [number | null, string | null]
@@ -105,7 +117,8 @@ test(`${ROUNDS} rounds of SIGKILL in the middle of writing`, async () => {
   await (await openRepo({ path: folder, create: true, pool })).close()
   for (let round = 0; round < ROUNDS; round++) {
     const first = round * NUMBERS_PER_ROUND
-    const all = await runAndKill(folder, seed, first, 30 + random.int(700))
+    const when = { afterLines: 2 + random.int(400), afterMs: random.int(30) }
+    const all = await runAndKill(folder, seed, first, when)
     rounds.push(all)
     const repo = await openRepo({ path: folder })
     for (const earlier of rounds.slice(-3)) {
