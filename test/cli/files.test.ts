@@ -59,7 +59,7 @@ test('a tree with odd names comes back as it was', () =>
     const added = await bench.lines<Added>(['add', 'tree'])
     const root = added.at(-1) ?? { name: '', cid: '' }
     assert.is(root.name, 'tree')
-    assert.is(added.length, 19)
+    assert.is(added.length, 20)
     const got = await bench.json<object>(['get', root.cid, '-o', 'back'])
     const counts = { files: 13, folders: 5, symlinks: 2 }
     const { path, bytes, ...rest } = got as { path: string; bytes: number }

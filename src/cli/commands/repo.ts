@@ -85,9 +85,14 @@ async function stat({ out, signal }: Context, { rpc }: Session): Promise<void> {
         'index',
         `${showBytes(found.indexDiskBytes)}, ${showBytes(found.indexMemoryBytes)} in memory`
       ],
-      ['datasets', found.datasets.map(({ name }) => name).join(' ')]
+      ['datasets', namesBelow(found.datasets.map(({ name }) => name))]
     ])
   )
+}
+
+/** `tank/ipfs with catalog, shard-0000`: sorted names, the first of which holds all others. */
+function namesBelow([root = '', ...others]: string[]): string {
+  return `${root} with ${others.map(name => name.slice(root.length + 1)).join(', ')}`
 }
 
 function countErrors({ readErrors, writeErrors, checksumErrors, children }: VdevStatus): number {
