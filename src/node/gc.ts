@@ -1,7 +1,7 @@
 import type { AbortOptions } from 'abort-error'
 import type { CID } from 'multiformats/cid'
 import type { GetBlock } from '../unixfs/blocks.ts'
-import { walkDag } from '../unixfs/walk.ts'
+import { coverDag, walkDag } from '../unixfs/walk.ts'
 import type { Blocks } from './blocks.ts'
 import type { Pins } from './pins.ts'
 
@@ -43,7 +43,7 @@ async function liveMultihashes(
       continue
     }
     try {
-      for await (const { cid } of walkDag(pin.cid, get, { seen })) live.add(multihashKey(cid))
+      for await (const { cid } of coverDag(pin.cid, get, seen)) live.add(multihashKey(cid))
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       throw new Error(`could not retrieve links for ${String(pin.cid)}: ${why}`, { cause: error })

@@ -17,6 +17,7 @@ import type { CID } from 'multiformats/cid'
 import * as json from 'multiformats/codecs/json'
 import { sha512 } from 'multiformats/hashes/sha2'
 import type { Logger } from 'pino'
+import { Fetches } from './fetches.ts'
 import type { Identity } from './identity.ts'
 import { KeptPeers } from './kept-peers.ts'
 import { agentVersion, version } from './version.ts'
@@ -37,13 +38,16 @@ export interface NetworkParts {
 
 type Node = HeliaWithLibp2p<Record<string, unknown>>
 
-/** Bitswap's limit for a block is 2 MiB; Kubo's for a message is 4 MiB. */
-const messageBytesMax = 4 * 1024 * 1024 + 64 * 1024
+/** Room for a block of 2 MiB, bitswap's largest; over 4 MiB the encoder beneath refuses. */
+const sentMessageBytesMax = 3 * 1024 * 1024
+/** Kubo's limit. */
+const receivedMessageBytesMax = 4 * 1024 * 1024
 
 /** The node's side that faces other peers: Helia with libp2p and bitswap, nobody called unasked. */
 export class Network {
   readonly helia: Node
   readonly #kept: KeptPeers
+  readonly #fetches = new Fetches((cid, options) => this.#fetchOnce(cid, options))
 
   private constructor(helia: Node, kept: KeptPeers) {
     this.helia = helia
@@ -68,7 +72,10 @@ export class Network {
       streamMuxers: [yamux()],
       services: { identify: identify(), identifyPush: identifyPush() }
     })
-    const helia = withBitswap(online, { maxIncomingMessageSize: messageBytesMax })
+    const helia = withBitswap(online, {
+      maxOutgoingMessageSize: sentMessageBytesMax,
+      maxIncomingMessageSize: receivedMessageBytesMax
+    })
     await helia.start()
     const kept = new KeptPeers(helia.libp2p, peers, log)
     kept.start()
@@ -81,6 +88,10 @@ export class Network {
 
   /** From whoever is connected and has it: checked, stored, and told to those who wait for it. */
   async fetch(cid: CID, options: AbortOptions): Promise<Uint8Array> {
+    return this.#fetches.get(cid, options)
+  }
+
+  async #fetchOnce(cid: CID, options: AbortOptions): Promise<Uint8Array> {
     const pieces: Uint8Array[] = []
     for await (const piece of this.helia.blockstore.get(cid, options)) pieces.push(piece)
     return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)

@@ -41,3 +41,42 @@ export async function* walkDag(
 function* without(cids: CID[], isDone: (cid: CID) => boolean): Generator<CID> {
   for (const cid of cids) if (!isDone(cid)) yield cid
 }
+
+/** So many that peers can send them in few messages, and a store read them in few batches. */
+const coverWidth = 128
+
+/**
+ * All blocks below and with `root`, each once, in whatever order they come: for who needs them all
+ * and has no use for an order.
+ */
+export async function* coverDag(
+  root: CID,
+  get: GetBlock,
+  seen: Set<string> = new Set()
+): AsyncGenerator<Block> {
+  const frontier: CID[] = []
+  const underWay = new Map<string, Promise<Block>>()
+  const add = (cid: CID) => {
+    const key = cid.toString()
+    if (seen.has(key)) return
+    seen.add(key)
+    frontier.push(cid)
+  }
+  const request = () => {
+    const cid = frontier.pop()
+    if (cid == null) return
+    const reading = get(cid).then(bytes => ({ cid, bytes }))
+    // the race below sees the failure, or nobody does any more
+    reading.catch(() => {})
+    underWay.set(cid.toString(), reading)
+  }
+  add(root)
+  for (;;) {
+    while (underWay.size < coverWidth && frontier.length > 0) request()
+    if (underWay.size === 0) return
+    const block = await Promise.race(underWay.values())
+    underWay.delete(block.cid.toString())
+    yield block
+    for (const link of linksOf(block)) add(link)
+  }
+}

@@ -1,7 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type { Node } from '../../node/node.ts'
 import type { GetBlock } from '../../unixfs/blocks.ts'
-import { walkDag } from '../../unixfs/walk.ts'
+import { coverDag } from '../../unixfs/walk.ts'
 
 export interface PinProgress {
   blocks: number
@@ -17,7 +17,7 @@ export async function pinRecursively(
   signal: AbortSignal,
   progress?: PinProgress
 ): Promise<void> {
-  for await (const { bytes } of walkDag(cid, get)) {
+  for await (const { bytes } of coverDag(cid, get)) {
     if (progress == null) continue
     progress.blocks++
     progress.bytes += bytes.byteLength
