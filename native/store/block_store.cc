@@ -170,7 +170,8 @@ Result<CommitPoint> ShardedStore::put(std::span<const PutBlock> blocks) {
                                            " bytes, not " + std::to_string(block.bytes.size())};
   }
   Routed routed;
-  const Status sorted = route(blocks.size(), [&](size_t i) { return blocks[i].multihash; }, routed);
+  const Status sorted = route(
+      blocks.size(), [&](size_t i) { return blocks[i].multihash; }, routed);
   if (!sorted) return sorted.error();
   CommitPoint point{std::vector<Txg>(shards_.size())};
   for (size_t shard = 0; shard < shards_.size(); shard++) {
@@ -186,7 +187,9 @@ Status ShardedStore::get(std::span<GetBlock> blocks, const BlockSink& sink) {
   InFlight in_flight;
   Status done = begin(in_flight);
   Routed routed;
-  if (done) done = route(blocks.size(), [&](size_t i) { return blocks[i].multihash; }, routed);
+  if (done)
+    done = route(
+        blocks.size(), [&](size_t i) { return blocks[i].multihash; }, routed);
   for (size_t shard = 0; done && shard < shards_.size(); shard++) {
     done = shards_[shard]->get(routed.keys_of(shard), routed.index_of(shard), blocks, sink);
   }
@@ -201,7 +204,9 @@ Status ShardedStore::sizes(std::span<const std::span<const uint8_t>> multihashes
   InFlight in_flight;
   Status done = begin(in_flight);
   Routed routed;
-  if (done) done = route(multihashes.size(), [&](size_t i) { return multihashes[i]; }, routed);
+  if (done)
+    done = route(
+        multihashes.size(), [&](size_t i) { return multihashes[i]; }, routed);
   for (size_t shard = 0; done && shard < shards_.size(); shard++) {
     done = shards_[shard]->sizes(routed.keys_of(shard), routed.index_of(shard), sizes_bytes);
   }
@@ -213,8 +218,8 @@ Result<CommitPoint> ShardedStore::remove(std::span<const std::span<const uint8_t
   const Status open = begin(in_flight);
   if (!open) return open.error();
   Routed routed;
-  const Status sorted =
-      route(multihashes.size(), [&](size_t i) { return multihashes[i]; }, routed);
+  const Status sorted = route(
+      multihashes.size(), [&](size_t i) { return multihashes[i]; }, routed);
   if (!sorted) return sorted.error();
   CommitPoint point{std::vector<Txg>(shards_.size())};
   for (size_t shard = 0; shard < shards_.size(); shard++) {
@@ -251,8 +256,8 @@ Result<ScanPage> ShardedStore::scan(const Key& from, size_t limit) {
   if (!open) return open.error();
   if (limit == 0) return Error{ErrorCode::kInvalid, "a scan takes a limit of 1 or more"};
   ScanPage page;
-  const Status walked = walk_ranges(
-      from, page, [&](const Range& range, const Key& first) -> Result<Index::ScanEnd> {
+  const Status walked =
+      walk_ranges(from, page, [&](const Range& range, const Key& first) -> Result<Index::ScanEnd> {
         if (page.blocks.size() == limit) return Index::ScanEnd{false, first};
         return shards_[range.shard]->scan(first, range.last, limit - page.blocks.size(), page);
       });
@@ -275,8 +280,8 @@ Result<VerifyPage> ShardedStore::verify(const Key& from, size_t limit,
   const auto looked_at = [&page] {
     return page.by_pointer + page.by_hash + page.unhashed + page.bad.size();
   };
-  const Status walked = walk_ranges(
-      from, page, [&](const Range& range, const Key& first) -> Result<Index::ScanEnd> {
+  const Status walked =
+      walk_ranges(from, page, [&](const Range& range, const Key& first) -> Result<Index::ScanEnd> {
         if (looked_at() >= limit) return Index::ScanEnd{false, first};
         return shards_[range.shard]->verify(first, range.last, limit - looked_at(),
                                             by_shard[range.shard], page);

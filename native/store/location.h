@@ -68,7 +68,8 @@ class Location {
 
   // Of bytes that came from disk: could in_slots() or in_pack() have made them?
   bool is_valid() const {
-    if (is_pack()) return pack() <= kMaxPackId && uint64_t{offset_bytes()} + entry_bytes() <= kPackBytes;
+    if (is_pack())
+      return pack() <= kMaxPackId && uint64_t{offset_bytes()} + entry_bytes() <= kPackBytes;
     return length_bytes() >= kSmallestClassBytes && length_bytes() <= kMaxLengthBytes;
   }
 

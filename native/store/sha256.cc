@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "blake2b.h"
 #include "ensure.h"
 
 namespace ipfs_zfs {
@@ -23,6 +24,10 @@ bool take_varint(std::span<const uint8_t>& bytes, uint64_t* value) {
   return false;
 }
 
+// blake2b-8 to blake2b-512 follow each other in the multicodec table.
+constexpr uint64_t kBlake2b8 = 0xb201;
+constexpr uint64_t kBlake2b512 = 0xb240;
+
 // By the multicodec table. Truncated digests are allowed by the multihash rules, longer ones not.
 const EVP_MD* function_of(uint64_t code) {
   switch (code) {
@@ -34,7 +39,6 @@ const EVP_MD* function_of(uint64_t code) {
     case 0x16: return EVP_sha3_256();
     case 0x17: return EVP_sha3_224();
     case 0x20: return EVP_sha384();
-    case 0xb240: return EVP_blake2b512();
     case 0xb260: return EVP_blake2s256();
     default: return nullptr;
   }
@@ -58,12 +62,17 @@ HashCheck check_multihash(std::span<const uint8_t> multihash, std::span<const ui
     return HashCheck::kUnknown;
   }
   if (length != multihash.size()) return HashCheck::kUnknown;
-  const EVP_MD* function = function_of(code);
-  if (function == nullptr) return HashCheck::kUnknown;
   uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, function, nullptr) != 1) {
-    return HashCheck::kUnknown;
+  if (code >= kBlake2b8 && code <= kBlake2b512) {
+    size = static_cast<unsigned int>(code - kBlake2b8 + 1);
+    blake2b(bytes, {digest, size});
+  } else {
+    const EVP_MD* function = function_of(code);
+    if (function == nullptr) return HashCheck::kUnknown;
+    if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, function, nullptr) != 1) {
+      return HashCheck::kUnknown;
+    }
   }
   if (length == 0 || length > size) return HashCheck::kUnknown;
   return std::memcmp(digest, multihash.data(), length) == 0 ? HashCheck::kMatch

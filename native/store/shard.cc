@@ -35,8 +35,8 @@ Shard::~Shard() {
 Result<std::unique_ptr<Shard>> Shard::open(std::shared_ptr<DatasetFiles> files,
                                            Background& background, size_t table_keys) {
   if (files->apply_limit_bytes() < kLeastApplyBytes) {
-    return Error{ErrorCode::kInvalid, "an apply must take at least " +
-                                          std::to_string(kLeastApplyBytes) + " bytes"};
+    return Error{ErrorCode::kInvalid,
+                 "an apply must take at least " + std::to_string(kLeastApplyBytes) + " bytes"};
   }
   std::unique_ptr<Shard> shard(new Shard(std::move(files), table_keys));
   for (size_t i = 0; i < kSlotClasses; i++) {

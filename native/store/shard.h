@@ -29,8 +29,8 @@ class Shard : public IndexOwner {
   // `index[i]` says which of `blocks` has `keys[i]`; the same below.
   Result<Txg> put(std::span<const Key> keys, std::span<const uint32_t> index,
                   std::span<const PutBlock> blocks);
-  Status get(std::span<const Key> keys, std::span<const uint32_t> index,
-             std::span<GetBlock> blocks, const BlockSink& sink);
+  Status get(std::span<const Key> keys, std::span<const uint32_t> index, std::span<GetBlock> blocks,
+             const BlockSink& sink);
   Status sizes(std::span<const Key> keys, std::span<const uint32_t> index,
                std::span<int64_t> sizes_bytes);
   Result<Txg> remove(std::span<const Key> keys);
@@ -110,8 +110,8 @@ class Shard : public IndexOwner {
   Status add_moves(std::span<const Record> entries, const uint8_t* bytes, uint32_t base);
 
   const std::shared_ptr<DatasetFiles> files_;
-  const size_t group_keys_;      // most keys of one apply
-  const size_t apply_bytes_;     // most bytes of one apply
+  const size_t group_keys_;   // most keys of one apply
+  const size_t apply_bytes_;  // most bytes of one apply
   Slots slots_[kSlotClasses];
   Packs packs_;
   std::unique_ptr<Index> index_;

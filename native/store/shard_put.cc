@@ -108,8 +108,8 @@ Result<Shard::Added> Shard::add_items(PutRequest& request) {
     const auto length = static_cast<uint32_t>(block.bytes.size());
     const uint32_t trailer = kept.empty() ? 0 : trailer_class_of(kept.size());
     const bool small = length < kSmallestClassBytes;
-    const Location shape = small ? Location::in_pack(length, trailer, 0, 0)
-                                 : Location::in_slots(length, trailer, 0);
+    const Location shape =
+        small ? Location::in_pack(length, trailer, 0, 0) : Location::in_slots(length, trailer, 0);
     const uint64_t bytes = group_.data_bytes() + PutGroup::footprint_bytes(shape) +
                            Index::staged_bytes(group_.changes().size() + 1);
     // One op more for the block, one if that opens a pack, one for the log.
@@ -195,10 +195,8 @@ Status Shard::remove_slice(std::span<const Key> keys) {
   // A key that was given twice is deleted once.
   std::sort(changes.begin(), changes.end(),
             [](const Change& a, const Change& b) { return less(a.key, b.key); });
-  const auto twice = std::unique(changes.begin(), changes.end(), [](const Change& a,
-                                                                    const Change& b) {
-    return a.key == b.key;
-  });
+  const auto twice = std::unique(changes.begin(), changes.end(),
+                                 [](const Change& a, const Change& b) { return a.key == b.key; });
   changes.erase(twice, changes.end());
   if (changes.empty()) return {};
   return commit_deletes(changes);

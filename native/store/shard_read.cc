@@ -106,15 +106,13 @@ Status Shard::sizes(std::span<const Key> keys, std::span<const uint32_t> index,
     if (found[i].state == Lookup::kFailed) {
       return Error{found[i].error, "an index page cannot be read"};
     }
-    sizes_bytes[index[i]] = found[i].state == Lookup::kAbsent
-                                ? -1
-                                : int64_t{Location(found[i].value).length_bytes()};
+    sizes_bytes[index[i]] =
+        found[i].state == Lookup::kAbsent ? -1 : int64_t{Location(found[i].value).length_bytes()};
   }
   return {};
 }
 
-Result<Index::ScanEnd> Shard::scan(const Key& from, const Key& last, size_t limit,
-                                   ScanPage& page) {
+Result<Index::ScanEnd> Shard::scan(const Key& from, const Key& last, size_t limit, ScanPage& page) {
   const auto guard = epoch_.enter();
   std::vector<Record> records;
   const auto end = index_->scan(from, last, limit, records);

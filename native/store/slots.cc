@@ -117,8 +117,8 @@ bool SlotMap::load(Reader& reader) {
 }
 
 std::string slots_path(size_t slot_class) {
-  static constexpr std::array<const char*, kSlotClasses> kNames = {"64k",  "128k", "256k", "512k",
-                                                                   "1m", "2m",   "4m"};
+  static constexpr std::array<const char*, kSlotClasses> kNames = {"64k", "128k", "256k", "512k",
+                                                                   "1m",  "2m",   "4m"};
   ENSURE(slot_class < kNames.size());
   return std::string("blocks/") + kNames[slot_class] + ".slots";
 }

@@ -1,7 +1,7 @@
 // The slots of one class: a file whose record size is the class, and which of its records are used.
 //
-// A block takes one slot, or two or three in a row. Writes cover whole records, the tail padded with
-// zeros, so that ZFS never reads a record to change a part of it.
+// A block takes one slot, or two or three in a row. Writes cover whole records, the tail padded
+// with zeros, so that ZFS never reads a record to change a part of it.
 #pragma once
 
 #include <atomic>

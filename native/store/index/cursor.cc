@@ -10,10 +10,9 @@ class TableCursor : public Cursor {
  public:
   TableCursor(std::shared_ptr<const Table> table, const Key& from)
       : table_(std::move(table)), order_(table_->order()) {
-    const auto first =
-        std::lower_bound(order_->begin(), order_->end(), from, [this](uint32_t at, const Key& key) {
-          return less(table_->at(at).key, key);
-        });
+    const auto first = std::lower_bound(
+        order_->begin(), order_->end(), from,
+        [this](uint32_t at, const Key& key) { return less(table_->at(at).key, key); });
     at_ = static_cast<size_t>(first - order_->begin());
     load();
   }
@@ -53,9 +52,7 @@ class RunCursor : public Cursor {
     return filled;
   }
 
-  const Record* record() const override {
-    return at_ < records_.size() ? &records_[at_] : nullptr;
-  }
+  const Record* record() const override { return at_ < records_.size() ? &records_[at_] : nullptr; }
 
   Status next() override {
     if (++at_ < records_.size()) return {};

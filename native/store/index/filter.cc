@@ -80,8 +80,8 @@ FilterShape build_filter(std::vector<uint64_t>& hashes, std::vector<uint8_t>& fi
     for (auto key = order.rbegin(); key != order.rend(); ++key) {
       const FilterPlaces places = filter_places(shape, key->first);
       base[key->second] = 0;
-      base[key->second] = places.fingerprint ^ base[places.at[0]] ^ base[places.at[1]] ^
-                          base[places.at[2]];
+      base[key->second] =
+          places.fingerprint ^ base[places.at[0]] ^ base[places.at[1]] ^ base[places.at[2]];
     }
     return shape;
   }

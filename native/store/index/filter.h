@@ -27,7 +27,7 @@ struct FilterShape {
   uint32_t reserved = 0;
 
   uint64_t fingerprint_bytes() const {
-    return segment_count == 0 ? 0 : uint64_t{segment_count + 2} * segment_length;
+    return segment_count == 0 ? 0 : (uint64_t{segment_count} + 2) * segment_length;
   }
 };
 static_assert(sizeof(FilterShape) == 32);

@@ -13,6 +13,7 @@ namespace ipfs_zfs {
 namespace {
 
 constexpr size_t kNameDigits = 16;
+constexpr uint64_t kMaxManifestBytes = 16u << 20;  // what DatasetFiles::replace takes
 
 // The number of a file named 0123456789abcdef.<suffix>, else nothing.
 std::optional<uint64_t> number_of(const std::string& name, const std::string& suffix) {
@@ -67,7 +68,8 @@ Status Index::create_new() {
     auto info = files_.info(entry.file);
     if (!info) return info.error();
     if (number_of(entry.name, "log") == 1u && info->size_bytes == 0) continue;
-    return Error{ErrorCode::kCorrupt, manifest_path() + " at offset 0: missing, beside index files"};
+    return Error{ErrorCode::kCorrupt,
+                 manifest_path() + " at offset 0: missing, beside index files"};
   }
   auto log = files_.create(path_of(1, "log"), kLogRecordBytes);
   if (!log && log.error().code == ErrorCode::kExists) log = files_.lookup(path_of(1, "log"));
@@ -88,6 +90,9 @@ Status Index::recover() {
   if (!file) return file.error();
   auto info = files_.info(*file);
   if (!info) return info.error();
+  if (info->size_bytes > kMaxManifestBytes) {
+    return Error{ErrorCode::kCorrupt, manifest_path() + " at offset 0: too large for a manifest"};
+  }
   auto bytes = read_file(files_, *file, manifest_path(), info->size_bytes);
   if (!bytes) return bytes.error();
   auto manifest = decode_manifest(*bytes, manifest_path());

@@ -87,8 +87,7 @@ bool all_zeros(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-void encode_frame(std::span<const Change> changes, uint64_t sequence,
-                  std::vector<uint8_t>& bytes) {
+void encode_frame(std::span<const Change> changes, uint64_t sequence, std::vector<uint8_t>& bytes) {
   FrameHeader header{};
   header.magic = kFrameMagic;
   header.sequence = sequence;
@@ -102,9 +101,8 @@ void encode_frame(std::span<const Change> changes, uint64_t sequence,
       header.moves++;
     }
   }
-  header.body_bytes = static_cast<uint32_t>(header.puts * kPutBytes +
-                                            header.deletes * kDeleteBytes +
-                                            header.moves * kMoveBytes);
+  header.body_bytes = static_cast<uint32_t>(
+      header.puts * kPutBytes + header.deletes * kDeleteBytes + header.moves * kMoveBytes);
   const size_t start = bytes.size();
   bytes.resize(start + sizeof(header) + header.body_bytes);
   uint8_t* puts = bytes.data() + start + sizeof(header);
@@ -148,10 +146,10 @@ Result<LogEnd> read_log(DatasetFiles& files, const std::string& path, uint64_t l
   FrameHeader frame;
   LogHeader header{};
   std::memcpy(&header, bytes->data(), std::min(bytes->size(), sizeof(header)));
-  const uint64_t sum = checksum({bytes->data(), std::min(bytes->size(),
-                                                         offsetof(LogHeader, checksum))});
-  const bool whole = bytes->size() >= sizeof(header) && header.magic == kLogMagic &&
-                     header.checksum == sum;
+  const uint64_t sum =
+      checksum({bytes->data(), std::min(bytes->size(), offsetof(LogHeader, checksum))});
+  const bool whole =
+      bytes->size() >= sizeof(header) && header.magic == kLogMagic && header.checksum == sum;
   if (header.magic == kLogMagic && header.version > kLogVersion) {
     return Error{ErrorCode::kNewerVersion, path + ": written by a newer version"};
   }
@@ -166,7 +164,8 @@ Result<LogEnd> read_log(DatasetFiles& files, const std::string& path, uint64_t l
   }
   std::vector<Change> changes;
   uint64_t at = sizeof(header);
-  for (; at < bytes->size() && frame_at(*bytes, at, &frame); at += sizeof(frame) + frame.body_bytes) {
+  for (; at < bytes->size() && frame_at(*bytes, at, &frame);
+       at += sizeof(frame) + frame.body_bytes) {
     if (frame.sequence != end.next_sequence) return corrupt(path, at, "a frame out of sequence");
     decode_frame(bytes->data() + at + sizeof(frame), frame, changes);
     const Status replayed = replay(changes);

@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
 #include "../bytes.h"
@@ -11,6 +12,7 @@ namespace ipfs_zfs {
 
 namespace {
 
+constexpr size_t kWordBits = 64;
 constexpr size_t kReadChunkBytes = 1u << 20;  // tables are read in steps of this size
 
 uint64_t round_up(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
@@ -18,6 +20,11 @@ uint64_t round_up(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / u
 template <typename T>
 uint64_t checksum_of(const T& head) {
   return checksum({reinterpret_cast<const uint8_t*>(&head), offsetof(T, checksum)});
+}
+
+template <typename T>
+std::span<uint8_t> bytes_of(std::vector<T>& table) {
+  return {reinterpret_cast<uint8_t*>(table.data()), table.size() * sizeof(T)};
 }
 
 // The page buffer of a thread's lookups: big enough to keep, too big for the stack.
@@ -97,47 +104,54 @@ Status Run::load() {
     return corrupt(footer_at, "a damaged footer");
   }
   filter_seed_ = header.filter_seed;
-  shapes_.resize(0);
-  if (header.filter_chunks == 0 || header.filter_chunks > footer.tables_bytes) {
+  if (header.filter_chunks == 0 || header.filter_chunks > info_.size_bytes / sizeof(FilterShape)) {
     return corrupt(0, "a damaged header");
   }
   shapes_.resize(header.filter_chunks);
   return load_tables(footer);
 }
 
-Status Run::load_tables(const RunFooter& footer) {
-  const uint64_t head_bytes = footer.pages * sizeof(uint64_t) + shapes_.size() * sizeof(FilterShape);
-  const uint64_t tables_end = footer.tables_offset + round_up(footer.tables_bytes, kPageBytes);
-  if (footer.records != info_.records || footer.pages > info_.size_bytes / kPageBytes ||
-      footer.tables_offset != (footer.pages + 1) * kPageBytes ||
-      footer.tables_bytes < head_bytes || footer.tables_bytes > info_.size_bytes ||
-      tables_end + kPageBytes != info_.size_bytes) {
-    return corrupt(info_.size_bytes - kPageBytes, "a footer that does not fit the file");
-  }
-  std::vector<uint8_t> tables(footer.tables_bytes);
+// Reads the table at `offset`, steps over it, and takes it into the checksum.
+Status Run::load_table(uint64_t* offset, std::span<uint8_t> table, uint64_t* sum) const {
   std::vector<ReadOp> reads;
-  for (uint64_t at = 0; at < tables.size(); at += kReadChunkBytes) {
-    const size_t length = std::min<size_t>(kReadChunkBytes, tables.size() - at);
-    reads.push_back(ReadOp{footer.tables_offset + at, length, tables.data() + at});
+  for (uint64_t at = 0; at < table.size(); at += kReadChunkBytes) {
+    const size_t length = std::min<size_t>(kReadChunkBytes, table.size() - at);
+    reads.push_back(ReadOp{*offset + at, length, table.data() + at});
   }
   const Status read = files_.read(file_, reads);
   if (!read) return read.error();
   for (const ReadOp& op : reads) {
     if (!op.ok) return Error{op.error, corrupt(op.offset_bytes, "cannot be read").message};
   }
-  if (checksum(tables) != footer.tables_checksum) {
-    return corrupt(footer.tables_offset, "damaged tables");
+  *offset += table.size();
+  *sum = checksum(table, *sum);
+  return {};
+}
+
+Status Run::load_tables(const RunFooter& footer) {
+  const uint64_t head_bytes =
+      footer.pages * sizeof(uint64_t) + shapes_.size() * sizeof(FilterShape);
+  const uint64_t tables_end = footer.tables_offset + round_up(footer.tables_bytes, kPageBytes);
+  if (footer.records != info_.records || footer.pages > info_.size_bytes / kPageBytes ||
+      footer.tables_offset != (footer.pages + 1) * kPageBytes || footer.tables_bytes < head_bytes ||
+      footer.tables_bytes > info_.size_bytes || tables_end + kPageBytes != info_.size_bytes) {
+    return corrupt(info_.size_bytes - kPageBytes, "a footer that does not fit the file");
   }
   fences_.resize(footer.pages);
-  const uint64_t fence_bytes = footer.pages * sizeof(uint64_t);
-  if (fence_bytes > 0) std::memcpy(fences_.data(), tables.data(), fence_bytes);
-  std::memcpy(shapes_.data(), tables.data() + fence_bytes, shapes_.size() * sizeof(FilterShape));
-  fingerprints_.assign(tables.begin() + static_cast<ptrdiff_t>(head_bytes), tables.end());
+  proved_ = std::make_unique<std::atomic<uint64_t>[]>(footer.pages / kWordBits + 1);
+  fingerprints_.resize(footer.tables_bytes - head_bytes);
+  uint64_t offset = footer.tables_offset;
+  uint64_t sum = 0;
+  Status loaded = load_table(&offset, bytes_of(fences_), &sum);
+  if (loaded) loaded = load_table(&offset, bytes_of(shapes_), &sum);
+  if (loaded) loaded = load_table(&offset, bytes_of(fingerprints_), &sum);
+  if (!loaded) return loaded;
+  if (sum != footer.tables_checksum) return corrupt(footer.tables_offset, "damaged tables");
   for (const FilterShape& shape : shapes_) {
-    const bool power_of_two = (shape.segment_length & (shape.segment_length - 1)) == 0;
-    if (!power_of_two || shape.fingerprint_bytes() > fingerprints_.size() ||
+    const bool length_fits = shape.segment_count == 0 || std::has_single_bit(shape.segment_length);
+    if (!length_fits || shape.fingerprint_bytes() > fingerprints_.size() ||
         shape.offset > fingerprints_.size() - shape.fingerprint_bytes()) {
-      return corrupt(footer.tables_offset + fence_bytes, "a filter that does not fit");
+      return corrupt(footer.tables_offset, "a filter that does not fit");
     }
   }
   return {};
@@ -182,18 +196,30 @@ uint64_t Run::page_of(const Key& key) const {
 }
 
 Status Run::prove_page(uint64_t page, const uint8_t* bytes) const {
-  const uint64_t offset = (page + 1) * kPageBytes;
   PageTrailer trailer;
   std::memcpy(&trailer, bytes + kPageBytes - sizeof(trailer), sizeof(trailer));
   const size_t covered = kPageBytes - sizeof(trailer.checksum);
   // The checksum lies before the rest of the trailer; what is covered is all but itself.
   uint64_t sum = checksum({bytes, kPageBytes - sizeof(trailer)}, info_.id);
   sum = checksum({bytes + covered, sizeof(trailer.checksum)}, sum);
-  if (trailer.checksum != sum) return corrupt(offset, "a damaged page");
-  if (trailer.page != page || trailer.records == 0 || trailer.records > kPageRecords) {
-    return corrupt(offset, "not the page that belongs here");
-  }
-  return {};
+  if (trailer.checksum != sum) return corrupt((page + 1) * kPageBytes, "a damaged page");
+  return prove_place(page, bytes);
+}
+
+Status Run::prove_place(uint64_t page, const uint8_t* bytes) const {
+  PageTrailer trailer;
+  std::memcpy(&trailer, bytes + kPageBytes - sizeof(trailer), sizeof(trailer));
+  if (trailer.page == page && trailer.records > 0 && trailer.records <= kPageRecords) return {};
+  return corrupt((page + 1) * kPageBytes, "not the page that belongs here");
+}
+
+Status Run::prove_once(uint64_t page, const uint8_t* bytes) const {
+  std::atomic<uint64_t>& word = proved_[page / kWordBits];
+  const uint64_t bit = uint64_t{1} << (page % kWordBits);
+  if ((word.load(std::memory_order_relaxed) & bit) != 0) return prove_place(page, bytes);
+  const Status proved = prove_page(page, bytes);
+  if (proved) word.fetch_or(bit, std::memory_order_relaxed);
+  return proved;
 }
 
 Status Run::read_pages(uint64_t first, uint64_t count, uint8_t* into) const {
@@ -265,7 +291,7 @@ void Run::find_many(std::span<const Key> keys, std::span<Found> found) const {
     Found& one = found[index_of[i]];
     const uint64_t page = reads[i].offset_bytes / kPageBytes - 1;
     const auto* bytes = static_cast<const uint8_t*>(reads[i].into);
-    if (!read || !reads[i].ok || !prove_page(page, bytes)) {
+    if (!read || !reads[i].ok || !prove_once(page, bytes)) {
       one.state = Lookup::kFailed;
       one.error = !read ? read.error().code : !reads[i].ok ? reads[i].error : ErrorCode::kCorrupt;
       continue;

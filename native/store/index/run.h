@@ -9,6 +9,7 @@
 // The tables live in memory; a lookup costs a filter probe, and one page read when that says maybe.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -65,7 +66,7 @@ struct RunFooter {
   uint64_t pages;
   uint64_t tables_offset;
   uint64_t tables_bytes;
-  uint64_t tables_checksum;
+  uint64_t tables_checksum;  // of each table, seeded with that of the one before
   Key first_key;
   Key last_key;
   uint64_t checksum;  // of all before
@@ -124,7 +125,10 @@ class Run {
   Run(DatasetFiles& files, std::string path, const RunInfo& info);
   Status load();
   Status load_tables(const RunFooter& footer);
+  Status load_table(uint64_t* offset, std::span<uint8_t> table, uint64_t* sum) const;
   Status prove_page(uint64_t page, const uint8_t* bytes) const;
+  Status prove_place(uint64_t page, const uint8_t* bytes) const;
+  Status prove_once(uint64_t page, const uint8_t* bytes) const;
   Error corrupt(uint64_t offset, const char* what) const;
   bool find_in_page(const uint8_t* page, const Key& key, Found* found) const;
   void find_backwards(uint64_t page, const Key& key, Found* found) const;
@@ -137,6 +141,9 @@ class Run {
   std::vector<uint64_t> fences_;  // of each page, the first key's prefix
   std::vector<FilterShape> shapes_;
   std::vector<uint8_t> fingerprints_;
+  // A bit for each page that a lookup has proved. From then on ZFS's checksums vouch for it:
+  // hashing a page again would be most of what a lookup costs.
+  mutable std::unique_ptr<std::atomic<uint64_t>[]> proved_;
   std::shared_ptr<Graveyard> graveyard_;
 };
 
@@ -159,6 +166,7 @@ class RunWriter {
   void close_page();
   void close_chunks(uint64_t up_to);
   Status flush();
+  Status write_bytes(std::span<const uint8_t> bytes);
   Status write(std::span<const Piece> pieces, uint64_t bytes);
 
   DatasetFiles& files_;

@@ -20,9 +20,8 @@ uint64_t random_seed() {
 }
 
 template <typename T>
-void append_bytes(std::vector<uint8_t>& into, const std::vector<T>& from) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(from.data());
-  into.insert(into.end(), bytes, bytes + from.size() * sizeof(T));
+std::span<const uint8_t> bytes_of(const std::vector<T>& table) {
+  return {reinterpret_cast<const uint8_t*>(table.data()), table.size() * sizeof(T)};
 }
 
 }  // namespace
@@ -96,16 +95,21 @@ Status RunWriter::write(std::span<const Piece> pieces, uint64_t bytes) {
   return {};
 }
 
-Status RunWriter::flush() {
-  // At most kWriteBytes at a time, whatever the engine would take.
-  for (size_t at = 0; at < buffer_.size(); at += kWriteBytes) {
-    const size_t length = std::min(kWriteBytes, buffer_.size() - at);
-    const Piece piece{buffer_.data() + at, length};
+// At most kWriteBytes at a time, whatever the engine would take.
+Status RunWriter::write_bytes(std::span<const uint8_t> bytes) {
+  for (size_t at = 0; at < bytes.size(); at += kWriteBytes) {
+    const size_t length = std::min(kWriteBytes, bytes.size() - at);
+    const Piece piece{bytes.data() + at, length};
     const Status written = write({&piece, 1}, length);
     if (!written) return written;
   }
-  buffer_.clear();
   return {};
+}
+
+Status RunWriter::flush() {
+  const Status written = write_bytes(buffer_);
+  buffer_.clear();
+  return written;
 }
 
 Result<RunInfo> RunWriter::finish() {
@@ -121,16 +125,19 @@ Result<RunInfo> RunWriter::finish() {
   footer.pages = fences_.size();
   footer.tables_offset = offset_;
   ENSURE(footer.tables_offset == (footer.pages + 1) * kPageBytes);
-  append_bytes(buffer_, fences_);
-  append_bytes(buffer_, shapes_);
-  append_bytes(buffer_, fingerprints_);
-  footer.tables_bytes = buffer_.size();
-  footer.tables_checksum = checksum(buffer_);
+  // Straight from the tables: the filter of a large run is too large to be copied.
+  for (const auto bytes : {bytes_of(fences_), bytes_of(shapes_), bytes_of(fingerprints_)}) {
+    footer.tables_bytes += bytes.size();
+    footer.tables_checksum = checksum(bytes, footer.tables_checksum);
+    flushed = write_bytes(bytes);
+    if (!flushed) return flushed.error();
+  }
   footer.first_key = first_key_;
   footer.last_key = last_key_;
   footer.checksum =
       checksum({reinterpret_cast<const uint8_t*>(&footer), offsetof(RunFooter, checksum)});
-  buffer_.resize((buffer_.size() + kPageBytes - 1) / kPageBytes * kPageBytes + kPageBytes);
+  const size_t padding = (kPageBytes - footer.tables_bytes % kPageBytes) % kPageBytes;
+  buffer_.resize(padding + kPageBytes);
   std::memcpy(buffer_.data() + buffer_.size() - kPageBytes, &footer, sizeof(footer));
   flushed = flush();
   if (!flushed) return flushed.error();

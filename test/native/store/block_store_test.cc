@@ -7,9 +7,9 @@ namespace ipfs_zfs::test {
 namespace {
 
 // Around every boundary: empty, the pack limit, each class, the leaves that Kubo makes.
-const std::vector<size_t> kSizes = {0,          1,       100,     1024,    65535,   65536,
-                                    65537,      100000,  131071,  131072,  262144,  262158,
-                                    1u << 20,   1048590, 2097152, 4194303, 4194304};
+const std::vector<size_t> kSizes = {0,        1,       100,     1024,    65535,  65536,
+                                    65537,    100000,  131071,  131072,  262144, 262158,
+                                    1u << 20, 1048590, 2097152, 4194303, 4194304};
 
 std::vector<Block> blocks_of_all_sizes(std::mt19937_64& random) {
   std::vector<Block> blocks;

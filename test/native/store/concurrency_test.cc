@@ -45,9 +45,8 @@ TEST(Concurrency, WaitingPutsShareOneApply) {
     if (first.exchange(false)) std::this_thread::sleep_for(std::chrono::milliseconds(300));
     return {};
   });
-  run_threads(16, [&](int i) {
-    ASSERT_TRUE(put_one(*store, blocks[static_cast<size_t>(i)]).ok());
-  });
+  run_threads(16,
+              [&](int i) { ASSERT_TRUE(put_one(*store, blocks[static_cast<size_t>(i)]).ok()); });
   EXPECT_LE(files->applies - before, 6u);
   expect_clean(*store);
 }

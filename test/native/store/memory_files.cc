@@ -197,9 +197,8 @@ Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
   }
   if (bytes > apply_limit_bytes_) return Error{ErrorCode::kTooLarge, "over the apply limit"};
   // Like ZFS: what frees space may use the reserve.
-  const bool frees = std::any_of(ops.begin(), ops.end(), [](const FileOp& op) {
-    return op.kind == FileOp::Kind::kPunch;
-  });
+  const bool frees = std::any_of(ops.begin(), ops.end(),
+                                 [](const FileOp& op) { return op.kind == FileOp::Kind::kPunch; });
   if (space_bytes_ != UINT64_MAX && !frees && used_bytes() + bytes > space_bytes_) {
     return Error{ErrorCode::kNoSpace, "the pool is full"};
   }

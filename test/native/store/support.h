@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -75,6 +76,12 @@ inline Block make_foreign_block(std::mt19937_64& random, size_t size, size_t dig
   const Bytes digest = random_bytes(random, digest_bytes);
   block.multihash.insert(block.multihash.end(), digest.begin(), digest.end());
   return block;
+}
+
+inline std::vector<DirEntry> entries_of(DatasetFiles& files, std::string_view folder) {
+  auto entries = files.list(folder);
+  EXPECT_TRUE(entries.ok());
+  return entries.ok() ? *std::move(entries) : std::vector<DirEntry>();
 }
 
 inline std::vector<uint16_t> all_to_shard_0() { return std::vector<uint16_t>(kBuckets, 0); }

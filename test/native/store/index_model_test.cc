@@ -1,0 +1,157 @@
+// The digest index beside a plain ordered map, with tables of a few keys and merges of two or three
+// runs, so that levels are deep.
+#include <map>
+
+#include "native/store/index/index.h"
+#include "support.h"
+
+namespace ipfs_zfs::test {
+namespace {
+
+using Model = std::map<Key, Value>;
+
+// Counts the changes, so that the checkpoint can be told from the replayed rest.
+class CountingOwner : public IndexOwner {
+ public:
+  std::vector<uint8_t> checkpoint() override {
+    std::vector<uint8_t> bytes(sizeof(sum));
+    std::memcpy(bytes.data(), &sum, sizeof(sum));
+    return bytes;
+  }
+  Status restore(std::span<const uint8_t> checkpoint) override {
+    sum = 0;
+    if (!checkpoint.empty()) std::memcpy(&sum, checkpoint.data(), sizeof(sum));
+    return {};
+  }
+  Status replay(const Change& change) override {
+    count(change);
+    return {};
+  }
+  void count(const Change& change) {
+    if (change.value != kTombstone) sum += change.value;
+    if (change.old_value != kTombstone) sum -= change.old_value;
+  }
+
+  uint64_t sum = 0;
+};
+
+class IndexModelTest : public ::testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    random_.seed(test_seed() + static_cast<uint64_t>(GetParam()) * 7919);
+    options_ = {"index/test", 1 + random_() % 40, 2 + random_() % 3};
+    for (int i = 0; i < 500; i++) {
+      Key key{};
+      for (uint8_t& byte : key) byte = static_cast<uint8_t>(random_());
+      if (i % 7 == 0) std::fill(key.begin(), key.begin() + 8, 0x42);
+      keys_.push_back(key);
+    }
+    open();
+  }
+
+  void open() {
+    index_.reset();
+    auto index = Index::open(files_, background_, owner_, options_);
+    ASSERT_TRUE(index.ok()) << index.error().message;
+    index_ = *std::move(index);
+    uint64_t sum = 0;
+    for (const auto& [key, value] : model_) sum += value;
+    ASSERT_EQ(owner_.sum, sum);
+  }
+
+  void change_some() {
+    std::map<Key, Change> changes;
+    const size_t count = 1 + random_() % 20;
+    for (size_t i = 0; i < count; i++) {
+      const Key& key = keys_[random_() % keys_.size()];
+      const auto there = model_.find(key);
+      Change change{key, random_() % 1000, kTombstone};
+      if (there != model_.end()) change.old_value = there->second;
+      if (there != model_.end() && random_() % 2 == 0) change.value = kTombstone;
+      changes[key] = change;
+    }
+    std::vector<Change> batch;
+    for (const auto& [key, change] : changes) {
+      batch.push_back(change);
+      owner_.count(change);
+      if (change.value == kTombstone) {
+        model_.erase(key);
+      } else {
+        model_[key] = change.value;
+      }
+    }
+    // The owner's checkpoint must be that of before the batch when it freezes the table.
+    CountingOwner after = owner_;
+    for (const Change& change : batch) {
+      owner_.sum -= change.value == kTombstone ? 0 : change.value;
+      owner_.sum += change.old_value == kTombstone ? 0 : change.old_value;
+    }
+    const auto applied = index_->apply(batch);
+    ASSERT_TRUE(applied.ok()) << applied.error().message;
+    owner_.sum = after.sum;
+  }
+
+  void find_all() {
+    std::vector<Found> found(keys_.size());
+    index_->find_many(keys_, found);
+    for (size_t i = 0; i < keys_.size(); i++) {
+      const auto there = model_.find(keys_[i]);
+      ASSERT_EQ(found[i].state, there == model_.end() ? Lookup::kAbsent : Lookup::kFound);
+      if (there != model_.end()) {
+        ASSERT_EQ(found[i].value, there->second);
+      }
+    }
+    ASSERT_EQ(index_->keys(), model_.size());
+  }
+
+  void scan_some() {
+    Key from = keys_[random_() % keys_.size()];
+    Key last = keys_[random_() % keys_.size()];
+    if (last < from) std::swap(from, last);
+    const size_t limit = 1 + random_() % 60;
+    auto expected = model_.lower_bound(from);
+    for (bool done = false; !done;) {
+      std::vector<Record> records;
+      const auto end = index_->scan(from, last, limit, records);
+      ASSERT_TRUE(end.ok()) << end.error().message;
+      ASSERT_LE(records.size(), limit);
+      for (const Record& record : records) {
+        ASSERT_NE(expected, model_.end());
+        ASSERT_EQ(record.key, expected->first);
+        ASSERT_EQ(record.value, expected->second);
+        ++expected;
+      }
+      from = end->next;
+      done = end->done;
+    }
+    ASSERT_TRUE(expected == model_.end() || last < expected->first);
+  }
+
+  std::mt19937_64 random_;
+  MemoryFiles files_;
+  Background background_;
+  CountingOwner owner_;
+  Index::Options options_;
+  std::unique_ptr<Index> index_;
+  std::vector<Key> keys_;
+  Model model_;
+};
+
+TEST_P(IndexModelTest, BehavesLikeAMap) {
+  for (int i = 0; i < 400 * soak() && !HasFatalFailure(); i++) {
+    change_some();
+    if (i % 5 == 0) find_all();
+    if (i % 3 == 0) scan_some();
+    if (i % 60 == 59) open();
+    if (i % 50 == 49) {
+      ASSERT_TRUE(index_->settle(true).ok());
+      for (const std::string& fault : index_->check()) ADD_FAILURE() << fault;
+    }
+  }
+  EXPECT_LT(index_->stats().runs, 60u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, IndexModelTest, ::testing::Range(0, 8));
+
+}  // namespace
+}  // namespace ipfs_zfs::test
