@@ -20,8 +20,7 @@ test('a command line that makes no sense: exit code 2', async () => {
     ['init', '--layout', 'pyramid'],
     ['init', '--shards', 'x'],
     ['pin', 'ls', '--type', 'x'],
-    ['daemon', '--rpc', 'nonsense'],
-    ['cat', 'a', '--json', '--nonsense']
+    ['daemon', '--rpc', 'nonsense']
   ]
   for (const args of lines) {
     const human = await run(args)
@@ -33,6 +32,12 @@ test('a command line that makes no sense: exit code 2', async () => {
     const { error } = JSON.parse(stderr) as { error: { code: string } }
     assert.is(error.code, 'ERR_USAGE')
   }
+})
+
+test('--json may come last', async () => {
+  const { code, stderr } = await run(['cat', 'a', '--json', '--nonsense'])
+  assert.is(code, 2)
+  assert.match(stderr, /^{"error":{"code":"ERR_USAGE","message":"unknown option/)
 })
 
 test('help', async () => {

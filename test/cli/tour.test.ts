@@ -32,7 +32,7 @@ function stepsOf(text: string): Step[] {
 function shellLine({ command }: Step): string {
   if (!command.startsWith('ipfs-zfs daemon')) return command
   return `${command} > daemon.log 2>&1 &
-    for try in $(seq 600); do grep -q ^ready daemon.log && break; sleep 0.1; done; cat daemon.log`
+    for try in $(seq 1800); do grep -q ^ready daemon.log && break; sleep 0.1; done; cat daemon.log`
 }
 
 function run(script: string, cwd: string, path: string): Promise<string> {
@@ -83,7 +83,8 @@ test('docs/tour.md does what it says', async () => {
     const script = steps.map(step => `${shellLine(step)}\necho '${mark}'`).join('\n')
     const outputs = (await run(`exec 2>&1\n${script}\nwait`, folder, folder)).split(`${mark}\n`)
     for (const [at, { command, expected }] of steps.entries()) {
-      assert.match(outputs[at] ?? '', patternOf(expected), command)
+      const output = outputs[at] ?? ''
+      assert.match(output, patternOf(expected), `${command}\n${output}`)
     }
   } finally {
     await rm(folder, { recursive: true, force: true })
