@@ -1,9 +1,10 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, glob, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { access, glob, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { KuboBuildError } from './errors.ts'
 
@@ -17,6 +18,7 @@ export interface BuildOptions {
 }
 
 const SOURCES = fileURLToPath(new URL('../../native/kubo/', import.meta.url))
+const LOCK_MS = 30 * 60_000
 const FLAGS = ['-trimpath', '-ldflags=-s -w']
 
 const run = promisify(execFile)
@@ -33,14 +35,37 @@ export async function buildProgram(program: Program, options: BuildOptions = {})
   }
   options.onBuild?.()
   await mkdir(folder, { recursive: true })
+  const unlock = await lock(`${path}.lock`, options.signal)
   const unfinished = `${path}.${process.pid}`
   try {
-    await goBuild(program, unfinished, options.signal)
-    await rename(unfinished, path)
+    if (!(await exists(path))) {
+      await goBuild(program, unfinished, options.signal)
+      await rename(unfinished, path)
+    }
   } finally {
     await rm(unfinished, { force: true })
+    await unlock()
   }
   return path
+}
+
+/** Two builds at once would both compile everything. One that was killed holds it half an hour. */
+async function lock(path: string, signal?: AbortSignal): Promise<() => Promise<void>> {
+  for (;;) {
+    try {
+      await mkdir(path)
+      return async () => rm(path, { recursive: true, force: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        throw error
+      }
+    }
+    const made = await stat(path).catch(() => undefined)
+    if (made != null && Date.now() - made.mtimeMs > LOCK_MS) {
+      await rm(path, { recursive: true, force: true })
+    }
+    await setTimeout(500, undefined, { signal })
+  }
 }
 
 function cacheFolder(): string {

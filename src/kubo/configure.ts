@@ -56,7 +56,7 @@ export async function plan(
   const changes: Change[] = []
   for (const setting of wanted) {
     const before = valueAt(repo.config, setting.path)
-    if (!isDeepStrictEqual(before, setting.value)) {
+    if (!isDeepStrictEqual(before, setting.value) && !isAboutTheSame(before, setting.value)) {
       changes.push({ ...setting, before })
     }
   }
@@ -70,6 +70,12 @@ export async function apply({ path, config }: KuboRepo, changes: Change[]): Prom
   if (changes.length > 0) {
     await writeConfig(path, config)
   }
+}
+
+/** Two sizes in bytes that differ by a hundredth: what a pool can hold changes a bit with its use. */
+function isAboutTheSame(before: unknown, value: unknown): boolean {
+  const [a, b] = [before, value].map(size => Number(/^(\d+)B$/.exec(String(size))?.[1]))
+  return Math.abs(Number(a) - Number(b)) <= Number(b) / 100
 }
 
 /** Kubo compares datastore_spec with the config at each start: it says where the data is. */

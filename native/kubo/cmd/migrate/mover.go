@@ -98,15 +98,15 @@ func (m *mover) each(ctx context.Context, blocks bool, use func(context.Context,
 		return err
 	}
 	defer results.Close()
-	group, ctx := errgroup.WithContext(ctx)
+	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	var keys []string
 	hand := func() {
 		some := keys
 		keys = nil
-		group.Go(func() error { return use(ctx, some) })
+		group.Go(func() error { return use(working, some) })
 	}
-	for ctx.Err() == nil {
+	for working.Err() == nil {
 		result, ok := results.NextSync()
 		if !ok {
 			break
