@@ -16,29 +16,35 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 [ $# -gt 0 ] && shift
 
-OPENZFS_ASSERT=${OPENZFS_ASSERT:-$(scripts/openzfs.sh assert)}
-export ZDB=$OPENZFS_ASSERT/sbin/zdb
-build=build/native-tests/${sanitize:-plain}
-cmake -S test/native -B "$build" -DOPENZFS_PREFIX="$OPENZFS_ASSERT" -DSANITIZE="$sanitize" \
-  --log-level=WARNING >/dev/null
-cmake --build "$build" --parallel "${JOBS:-2}" >"$build/log" 2>&1 ||
-  { grep -E -A 8 'error|FAILED|undefined reference' "$build/log" | head -n 60 && exit 1; }
-
-# OpenZFS keeps what it made once until the process ends, so leaks are not looked for here.
-export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:${ASAN_OPTIONS:-}
-export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
-
 wanted() {
   [ ${#parts[@]} -eq 0 ] && return
   for part in "${parts[@]}"; do [[ $1 == *$part* ]] && return; done
   return 1
 }
 
+programs=()
+for source in test/native/*/*_test.cc; do
+  name=$(basename "$(dirname "$source")")_$(basename "$source" .cc)
+  if wanted "$name"; then programs+=("$name"); fi
+done
+[ ${#programs[@]} -gt 0 ] || { echo "no test's name has any of: ${parts[*]}" >&2 && exit 2; }
+
+OPENZFS_ASSERT=${OPENZFS_ASSERT:-$(scripts/openzfs.sh assert)}
+export ZDB=$OPENZFS_ASSERT/sbin/zdb
+build=build/native-tests/${sanitize:-plain}
+cmake -S test/native -B "$build" -DOPENZFS_PREFIX="$OPENZFS_ASSERT" -DSANITIZE="$sanitize" \
+  --log-level=WARNING >/dev/null
+cmake --build "$build" --parallel "${JOBS:-2}" --target "${programs[@]}" >"$build/log" 2>&1 ||
+  { grep -E -A 8 'error|FAILED|undefined reference' "$build/log" | head -n 60 && exit 1; }
+
+# OpenZFS keeps what it made once until the process ends, so leaks are not looked for here.
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:${ASAN_OPTIONS:-}
+export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
+
 passed=0
 failed=0
-for program in "$build"/tests/*_test; do
-  name=$(basename "$program")
-  wanted "$name" || continue
+for name in "${programs[@]}"; do
+  program=$build/tests/$name
   log=$build/$name.log
   status=0
   timeout "${TEST_TIMEOUT:-900}" "$program" --gtest_color=no "$@" >"$log" 2>&1 || status=$?
