@@ -62,7 +62,7 @@ export class Snapshots implements RepoSnapshots {
   async rollback(name: string, { signal }: AbortOptions = {}): Promise<void> {
     checkName(name)
     signal?.throwIfAborted()
-    let refused: unknown
+    let refused: Error | undefined
     await this.#gate.replace(async backend => {
       const { pool } = backend
       try {
@@ -70,7 +70,7 @@ export class Snapshots implements RepoSnapshots {
         await this.#checkNewest(backend, name)
         await writeConfig(this.#folder, { ...this.#config, rollingBackTo: name })
       } catch (error) {
-        refused = error
+        refused = error as Error
         return backend
       }
       try {

@@ -9,7 +9,7 @@ export function rawCid(multihash: Uint8Array): CID {
 }
 
 export function notFound(cid: CID): NotFoundError {
-  return new NotFoundError(`block ${cid} is not in this repo`)
+  return new NotFoundError(`block ${cid.toString()} is not in this repo`)
 }
 
 /** What the native side says of one block, with the block's CID. */
@@ -17,7 +17,7 @@ export function namingBlock(cid: CID, error: Error): Error {
   const code = error instanceof IpfsZfsError ? error.code : (error as { code?: unknown }).code
   const named = fromNative(
     typeof code === 'string' ? code : 'ERR_IO',
-    `block ${cid}: ${error.message}`
+    `block ${cid.toString()}: ${error.message}`
   )
   named.cause = error
   return named

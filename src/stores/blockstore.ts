@@ -286,15 +286,15 @@ interface PreparedPair {
 function checkPut(cid: CID, value: Pieces): Uint8Array | Promise<Uint8Array> {
   if (cid.multihash.bytes.byteLength > MAX_MULTIHASH_BYTES && cid.multihash.code !== IDENTITY) {
     throw new InvalidParametersError(
-      `the multihash of ${cid} has ${cid.multihash.bytes.byteLength} bytes; ` +
+      `the multihash of ${cid.toString()} has ${cid.multihash.bytes.byteLength} bytes; ` +
         `at most ${MAX_MULTIHASH_BYTES} are stored`
     )
   }
   if (!(value instanceof Uint8Array)) {
-    return gather(value, MAX_BLOCK_BYTES, `block ${cid}`)
+    return gather(value, MAX_BLOCK_BYTES, `block ${cid.toString()}`)
   }
   if (value.byteLength > MAX_BLOCK_BYTES) {
-    throw tooLarge(`block ${cid}`, value.byteLength, MAX_BLOCK_BYTES)
+    throw tooLarge(`block ${cid.toString()}`, value.byteLength, MAX_BLOCK_BYTES)
   }
   return value
 }

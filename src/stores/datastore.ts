@@ -198,10 +198,10 @@ function putOp(key: Key, value: Uint8Array): RecordOp {
     throw tooLarge(`key ${key.toString().slice(0, 64)}…`, bytes.byteLength, MAX_KEY_BYTES)
   }
   if (!(value instanceof Uint8Array)) {
-    throw new InvalidParametersError(`record ${key}: the value must be a Uint8Array`)
+    throw new InvalidParametersError(`record ${key.toString()}: the value must be a Uint8Array`)
   }
   if (value.byteLength > MAX_VALUE_BYTES) {
-    throw tooLarge(`record ${key}`, value.byteLength, MAX_VALUE_BYTES)
+    throw tooLarge(`record ${key.toString()}`, value.byteLength, MAX_VALUE_BYTES)
   }
   return { kind: 'put', key: bytes, value }
 }
@@ -210,7 +210,7 @@ function foundValue(key: Key, answer: RecordAnswer): Uint8Array {
   if (answer instanceof Uint8Array) {
     return answer
   }
-  throw new NotFoundError(`record ${key} is not in this repo`)
+  throw new NotFoundError(`record ${key.toString()} is not in this repo`)
 }
 
 function bytesOf({ key, value }: RecordOp): number {

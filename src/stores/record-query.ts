@@ -135,8 +135,7 @@ export async function* queryPairs(
   if (isPlain(query)) {
     yield* pairs
   } else {
-    const { prefix: _done, ...rest } = query
-    yield* new CallersPart(pairs).query(rest)
+    yield* new CallersPart(pairs).query(query)
   }
 }
 
@@ -149,7 +148,6 @@ export async function* queryKeys(
   if (isPlain(query)) {
     yield* keys
   } else {
-    const { prefix: _done, ...rest } = query
-    yield* new CallersPart(undefined, keys).queryKeys(rest)
+    yield* new CallersPart(undefined, keys).queryKeys(query)
   }
 }

@@ -38,7 +38,7 @@ export class RecordsClient {
   private constructor(setUp: RecordsSetUp) {
     this.#worker = new Worker(WORKER, { workerData: setUp, name: 'ipfs-zfs records' })
     this.#worker.on('message', (response: Response) => this.#receive(response))
-    this.#worker.on('error', error => this.#die(error.message))
+    this.#worker.on('error', (error: Error) => this.#die(error.message))
     this.#exited = new Promise(resolve => {
       this.#worker.on('exit', code => {
         this.#die(`it exited with code ${code}`)

@@ -12,8 +12,8 @@ import type { PackedPage, PageRequest, RecordAnswer, RecordOp } from './records-
  * SQLite's log is made to recover from. What makes records durable is not SQLite but the sync of
  * the pool that the datastore waits for, once for all who wait.
  *
- * The log is kept at 2 MiB (128 pages): a checkpoint costs no sync here, and on a full pool its pages
- * must find room in the reserve (src/repo/reserve.ts).
+ * The log is kept at 2 MiB (128 pages): a checkpoint costs no sync here, and on a full pool its
+ * pages must find room in the reserve (src/repo/reserve.ts).
  *
  * `locking_mode=EXCLUSIVE` comes before WAL: the log's index is then in memory, not shared.
  */

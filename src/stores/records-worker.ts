@@ -15,7 +15,7 @@ interface Databases {
   catalog: CatalogDb
 }
 
-/** The modules come late, because importing node:sqlite prints a warning that it is experimental. */
+/** The modules come late: importing node:sqlite prints a warning that it is experimental. */
 async function open({ extension, recordsUri, catalogUri }: RecordsSetUp): Promise<Databases> {
   const { DatabaseSync } = await import('node:sqlite')
   const { RecordsDb } = await import('./records-db.ts')

@@ -59,7 +59,7 @@ export function verifyBlock(cid: CID, bytes: Uint8Array): boolean {
   const isIdentity = code === identity.code
   if (!isIdentity && digest.byteLength < MIN_DIGEST_BYTES) {
     throw new HashMismatchError(
-      `block ${cid}: a digest of ${digest.byteLength} bytes proves nothing; ` +
+      `block ${cid.toString()}: a digest of ${digest.byteLength} bytes proves nothing; ` +
         `at least ${MIN_DIGEST_BYTES} are asked for`
     )
   }
@@ -70,7 +70,7 @@ export function verifyBlock(cid: CID, bytes: Uint8Array): boolean {
   const actual = isIdentity ? whole : whole.subarray(0, digest.byteLength)
   if (Buffer.compare(actual, digest) !== 0) {
     throw new HashMismatchError(
-      `the ${bytes.byteLength} bytes given for block ${cid} do not match it: ` +
+      `the ${bytes.byteLength} bytes given for block ${cid.toString()} do not match it: ` +
         `they hash to ${Buffer.from(actual).toString('hex')}`
     )
   }

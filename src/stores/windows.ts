@@ -96,7 +96,7 @@ class Pipe<Source, Item, Out> {
     }
   }
 
-  /** Reads no further and lets the source clean up. After an abort it does not wait for anything. */
+  /** Reads no further and lets the source clean up. After an abort it waits for nothing. */
   async stop(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     const unfinished = this.#ended == null
@@ -207,14 +207,14 @@ class Pipe<Source, Item, Out> {
 export async function* inWindows<Source, Item, Out>(
   source: Iterable<Source> | AsyncIterable<Source>,
   options: WindowOptions<Source, Item, Out>
-): AsyncGenerator<Window<Item, Out>> {
+): AsyncGenerator<Window<Item, Out>, undefined> {
   options.signal?.throwIfAborted()
   const pipe = new Pipe(source, options)
   try {
     for (;;) {
       const window = await pipe.next()
       if (window == null) {
-        return
+        return undefined
       }
       yield window
     }

@@ -35,9 +35,9 @@ async function manyBlocks(): Promise<void> {
   for (;;) {
     const numbers = Array.from({ length: 50 }, () => next++)
     const pairs = numbers.map(i => crashBlock(seed, i))
-    let at = 0
-    for await (const _cid of repo.blockstore.putMany(pairs)) {
-      say(`put ${numbers[at++]}`)
+    const numberOf = new Map(pairs.map(({ cid }, at) => [cid, numbers[at]]))
+    for await (const cid of repo.blockstore.putMany(pairs)) {
+      say(`put ${numberOf.get(cid)}`)
     }
   }
 }

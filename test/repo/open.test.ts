@@ -1,7 +1,7 @@
 /** Opening and making repos: what goes wrong, and that each has an error of its own. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Key } from 'interface-datastore'
 import { suite } from 'uvu'
@@ -47,7 +47,7 @@ test('makes, closes and opens a repo', async ({ folder }) => {
   const stat = await opened.stat()
   assert.is(stat.blocks, 1)
   assert.is(stat.records, 1)
-  assert.is(stat.datasets.length, 6)
+  assert.is(stat.datasets.length, 7)
   await opened.close()
   const again = await openRepo({ path: folder, create: true, shards: 4 })
   await again.close()
@@ -214,6 +214,15 @@ test('work begun before close is done', async () => {
   assert.ok(await temp.repo.blockstore.has(block.cid))
   assert.ok(await temp.repo.datastore.has(new Key('/late')))
   await temp.remove()
+})
+
+test('a folder that was moved, with its pool file in it', async ({ folder }) => {
+  const [from, to] = [join(folder, 'from'), join(folder, 'to')]
+  await (await openRepo({ path: from, create: true, pool })).close()
+  await rename(from, to)
+  const repo = await openRepo({ path: to })
+  assert.is((await repo.stat()).pool.state, 'ONLINE')
+  await repo.close()
 })
 
 test('the layouts: mirror and raidz1 of files', async ({ folder }) => {

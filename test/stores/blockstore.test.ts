@@ -36,11 +36,11 @@ async function checkAgainst(store: ZfsBlockstore, model: Map<string, Block>): Pr
   for await (const { cid, bytes } of store.getAll()) {
     const key = keyOf(cid)
     const expected = model.get(key)
-    assert.ok(expected, `${cid} is listed but was never put`)
-    assert.not(listed.has(key), `${cid} is listed twice`)
+    assert.ok(expected, `${key} is listed but was never put`)
+    assert.not(listed.has(key), `${key} is listed twice`)
     listed.add(key)
     if (listed.size % 3 === 0) {
-      assert.is(Buffer.compare(await whole(bytes), expected.bytes), 0, `${cid} has other bytes`)
+      assert.is(Buffer.compare(await whole(bytes), expected.bytes), 0, `${key} has other bytes`)
     }
   }
   assert.is(listed.size, model.size)
