@@ -72,7 +72,7 @@ Result<EmbeddedFiles::Use> EmbeddedFiles::use(FileId file) {
 }
 
 // Waits for the calls that still use the file, then frees its data.
-Status EmbeddedFiles::let_go_and_free(FileId file) {
+void EmbeddedFiles::let_go_and_free(FileId file) {
   std::shared_ptr<OpenFile> open;
   {
     std::unique_lock lock(files_mutex_);
@@ -89,12 +89,9 @@ Status EmbeddedFiles::let_go_and_free(FileId file) {
   }
   open.reset();
   // The name is gone already; what cannot be freed now is freed when the dataset is next opened.
-  const int error = iz_free_unlinked(dataset_, file);
-  if (error == 0) {
-    std::unique_lock lock(files_mutex_);
-    unlinked_.erase(file);
-  }
-  return status_of(error == ENOSPC ? 0 : error, name_ + " file " + std::to_string(file));
+  if (iz_free_unlinked(dataset_, file) != 0) return;
+  std::unique_lock lock(files_mutex_);
+  unlinked_.erase(file);
 }
 
 Result<FileId> EmbeddedFiles::create(std::string_view path, uint32_t record_size_bytes) {
@@ -148,14 +145,16 @@ Status EmbeddedFiles::rename(std::string_view from, std::string_view to) {
   const int error = iz_rename(dataset_, std::string(from).c_str(), std::string(to).c_str(),
                               &replaced);
   if (error != 0) return make_error(error, "cannot rename " + path_of(from));
-  return replaced != 0 ? let_go_and_free(replaced) : Status();
+  if (replaced != 0) let_go_and_free(replaced);
+  return {};
 }
 
 Status EmbeddedFiles::unlink(std::string_view path) {
   FileId freed = 0;
   const int error = iz_unlink(dataset_, std::string(path).c_str(), &freed);
   if (error != 0) return make_error(error, "cannot remove " + path_of(path));
-  return let_go_and_free(freed);
+  let_go_and_free(freed);
+  return {};
 }
 
 Status EmbeddedFiles::truncate(FileId file, uint64_t size_bytes) {

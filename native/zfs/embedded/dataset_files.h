@@ -56,7 +56,7 @@ class EmbeddedFiles final : public DatasetFiles {
 
   Result<std::shared_ptr<OpenFile>> find(FileId file);
   Result<Use> use(FileId file);
-  Status let_go_and_free(FileId file);
+  void let_go_and_free(FileId file);
   std::string path_of(std::string_view path) const { return name_ + "/" + std::string(path); }
 
   const std::shared_ptr<EmbeddedPool> owner_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <map>
 #include <mutex>
 
@@ -68,6 +69,20 @@ Result<std::shared_ptr<EmbeddedPool>> hold(const std::string& name, PoolLock loc
   return pool;
 }
 
+// A pool file has no exclusive open as a device has; this is how a kernel on this machine shows
+// that it imported the pool.
+Status check_kernel(const std::string& name, nvlist* config) {
+  std::ifstream imported("/proc/spl/kstat/zfs/" + name + "/guid");
+  uint64_t guid = 0, kernels_guid = 0;
+  (void)nvlist_lookup_uint64(config, ZPOOL_CONFIG_POOL_GUID, &guid);
+  if (imported >> kernels_guid && kernels_guid == guid) {
+    return Error{ErrorCode::kInUse, "the pool '" + name + "' is imported by this machine's kernel; "
+                                    "run `zpool export " + name + "` first, or use the kernel "
+                                    "engine"};
+  }
+  return {};
+}
+
 std::string unsupported_features(nvlist* config) {
   nvlist* info = nullptr;
   nvlist* features = nullptr;
@@ -128,7 +143,8 @@ Result<PathCheck> check_paths(const std::vector<std::string>& vdevs) {
   }
   if (vdevs.empty()) return Error{ErrorCode::kInvalid, "no vdev was given"};
   if (check.present.empty()) {
-    return Error{ErrorCode::kNotFound, vdevs.front() + " does not exist; create a pool there first"};
+    return Error{ErrorCode::kNotFound,
+                 vdevs.front() + " does not exist; create a pool there first"};
   }
   return check;
 }
@@ -178,6 +194,8 @@ Result<std::shared_ptr<PoolAdmin>> open_pool(const std::string& name,
   start_once(options);
   Result<Nvlist> config = pool_config(name, paths->present);
   if (!config) return config.error();
+  Status unused = check_kernel(name, config->get());
+  if (!unused) return unused.error();
 
   const int error = iz_pool_import(name.c_str(), config->get());
   if (error != 0) return import_error(error, name, config->get(), paths->missing);

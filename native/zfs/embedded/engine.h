@@ -22,7 +22,8 @@ struct EngineOptions {
 
 // Makes the pool and its vdev files. kExists when a vdev already holds a pool, kInvalid for fewer
 // vdevs than the layout needs or a size under 64 MiB, kNotWritable, kNoSpace.
-Result<std::shared_ptr<PoolAdmin>> create_pool(const PoolCreate& pool, const EngineOptions& options);
+Result<std::shared_ptr<PoolAdmin>> create_pool(const PoolCreate& pool,
+                                               const EngineOptions& options);
 
 // Opens the pool whose vdevs are these paths. kNotFound (a path is missing), kNotAPool, kInUse
 // (with the owner's pid), kNewerVersion (with the features it lacks).

@@ -112,11 +112,14 @@ add_node(iz_dataset_t *dataset, uint64_t folder, const char *name, int is_folder
 	}
 	*object = iz_node_create(dataset->os, dataset->attributes, folder, is_folder, record_size, tx);
 	value = entry_value(*object, is_folder);
-	VERIFY0(zap_add(dataset->os, folder, name, 8, 1, &value, tx));
-	count_entry(dataset, sa, 1, is_folder, tx);
+	error = zap_add(dataset->os, folder, name, 8, 1, &value, tx);
+	if (error == 0)
+		count_entry(dataset, sa, 1, is_folder, tx);
+	else
+		(void) dmu_object_free(dataset->os, *object, tx);
 	dmu_tx_commit(tx);
 	sa_handle_destroy(sa);
-	return (0);
+	return (iz_read_error(dataset->pool, error));
 }
 
 /* The folder that `path` names something in, and that last name. Missing folders are made. */
@@ -195,14 +198,27 @@ check_empty(iz_dataset_t *dataset, uint64_t folder)
 	return (error != 0 ? error : entries != 0 ? ENOTEMPTY : 0);
 }
 
-/* The last name is gone: the object waits on the delete queue, where a crash finds it. */
-static void
+/* An object whose last name goes waits on the delete queue, where a crash finds it. Done before the
+ * name goes: the queue may turn out unreadable. */
+static int
 drop_node(iz_dataset_t *dataset, uint64_t object, sa_handle_t *sa, dmu_tx_t *tx)
 {
 	uint64_t links = 0;
+	int error = zap_add_int(dataset->os, dataset->delete_queue, object, tx);
 
+	if (error == 0)
+		VERIFY0(sa_update(sa, dataset->attributes[ZPL_LINKS], &links, 8, tx));
+	return (error);
+}
+
+/* The name could not be changed after all. */
+static void
+keep_node(iz_dataset_t *dataset, uint64_t object, sa_handle_t *sa, dmu_tx_t *tx)
+{
+	uint64_t links = 1;
+
+	(void) zap_remove_int(dataset->os, dataset->delete_queue, object, tx);
 	VERIFY0(sa_update(sa, dataset->attributes[ZPL_LINKS], &links, 8, tx));
-	VERIFY0(zap_add_int(dataset->os, dataset->delete_queue, object, tx));
 }
 
 static int
@@ -228,14 +244,19 @@ remove_entry(iz_dataset_t *dataset, uint64_t folder, const char *name, uint64_t 
 	dmu_tx_mark_netfree(tx);
 	error = iz_tx_assign(dataset->pool, tx);
 	if (error == 0) {
-		VERIFY0(zap_remove(dataset->os, folder, name, tx));
-		count_entry(dataset, folder_sa, -1, is_folder ? -1 : 0, tx);
-		drop_node(dataset, object, sa, tx);
+		error = drop_node(dataset, object, sa, tx);
+		if (error == 0) {
+			error = zap_remove(dataset->os, folder, name, tx);
+			if (error == 0)
+				count_entry(dataset, folder_sa, -1, is_folder ? -1 : 0, tx);
+			else
+				keep_node(dataset, object, sa, tx);
+		}
 		dmu_tx_commit(tx);
 	}
 	sa_handle_destroy(sa);
 	sa_handle_destroy(folder_sa);
-	return (error);
+	return (iz_read_error(dataset->pool, error));
 }
 
 int
@@ -303,10 +324,21 @@ move_handles(iz_dataset_t *dataset, move_t *move)
 	return (error);
 }
 
+/* The new name before the old one goes: a folder that cannot be read must not lose the object. */
+static int
+move_names(iz_dataset_t *dataset, move_t *move, dmu_tx_t *tx)
+{
+	uint64_t value = entry_value(move->object, move->is_folder);
+	int error = zap_update(dataset->os, move->to_folder, move->to_name, 8, 1, &value, tx);
+
+	if (error == 0)
+		error = zap_remove(dataset->os, move->from_folder, move->from_name, tx);
+	return (error);
+}
+
 static int
 move_entry(iz_dataset_t *dataset, move_t *move)
 {
-	uint64_t value = entry_value(move->object, move->is_folder);
 	int folders = move->is_folder ? 1 : 0, error;
 	dmu_tx_t *tx = dmu_tx_create(dataset->os);
 
@@ -322,16 +354,18 @@ move_entry(iz_dataset_t *dataset, move_t *move)
 	error = iz_tx_assign(dataset->pool, tx);
 	if (error != 0)
 		return (error);
-	VERIFY0(zap_remove(dataset->os, move->from_folder, move->from_name, tx));
-	VERIFY0(zap_update(dataset->os, move->to_folder, move->to_name, 8, 1, &value, tx));
-	count_entry(dataset, move->from_sa, -1, -folders, tx);
-	count_entry(dataset, move->to_sa, move->replaced != 0 ? 0 : 1,
-	    move->replaced != 0 ? 0 : folders, tx);
-	VERIFY0(sa_update(move->sa, dataset->attributes[ZPL_PARENT], &move->to_folder, 8, tx));
 	if (move->replaced != 0)
-		drop_node(dataset, move->replaced, move->replaced_sa, tx);
+		error = drop_node(dataset, move->replaced, move->replaced_sa, tx);
+	if (error == 0)
+		error = move_names(dataset, move, tx);
+	if (error == 0) {
+		count_entry(dataset, move->from_sa, -1, -folders, tx);
+		count_entry(dataset, move->to_sa, move->replaced != 0 ? 0 : 1,
+		    move->replaced != 0 ? 0 : folders, tx);
+		VERIFY0(sa_update(move->sa, dataset->attributes[ZPL_PARENT], &move->to_folder, 8, tx));
+	}
 	dmu_tx_commit(tx);
-	return (0);
+	return (iz_read_error(dataset->pool, error));
 }
 
 /* What stands in the way at the target: nothing, or something of the same kind to replace. */

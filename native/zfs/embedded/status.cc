@@ -67,8 +67,9 @@ VdevStatus parse_vdev(nvlist* vdev) {
   }
   // A disk that fails at work is faulted at once, but OpenZFS leaves it to a daemon (zed) to tell
   // the vdevs above it.
-  const bool all_online = std::all_of(status.children.begin(), status.children.end(),
-                                      [](const VdevStatus& child) { return child.state == "ONLINE"; });
+  const bool all_online =
+      std::all_of(status.children.begin(), status.children.end(),
+                  [](const VdevStatus& child) { return child.state == "ONLINE"; });
   if (status.state == "ONLINE" && !all_online) status.state = "DEGRADED";
   return status;
 }

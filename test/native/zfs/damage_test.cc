@@ -132,7 +132,8 @@ TEST_F(DamageTest, RaidzSurvivesALostDisk) {
   ASSERT_OK(files->wait_durable(files->open_txg()));
   set_file_fault(vdevs_[1], FileFault::kAll);
   for (int i = 0; i < 8; ++i) {
-    auto txg = write_at(*files, *file, data.size() + uint64_t(i) * kRecord, random_bytes(kRecord, i));
+    const uint64_t offset = data.size() + uint64_t(i) * kRecord;
+    auto txg = write_at(*files, *file, offset, random_bytes(kRecord, i));
     ASSERT_OK(txg);
     ASSERT_OK(files->wait_durable(*txg));
   }

@@ -251,7 +251,8 @@ TEST_F(FilesTest, ReplaceMakesTheFileExactlyTheContent) {
   auto files = dataset("ds", {{"compression", "lz4"}});
   for (size_t size : {100u, 0u, 700000u, 5u, 131072u, 131071u, 262144u}) {
     const Bytes content = random_bytes(size, size);
-    const Piece halves[2] = {{content.data(), size / 2}, {content.data() + size / 2, size - size / 2}};
+    const Piece halves[2] = {{content.data(), size / 2},
+                             {content.data() + size / 2, size - size / 2}};
     ASSERT_OK(files->replace("conf/manifest", halves));
     auto file = files->lookup("conf/manifest");
     ASSERT_OK(file);

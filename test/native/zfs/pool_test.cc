@@ -45,7 +45,8 @@ TEST_F(PoolsTest, RefusesBadLayouts) {
 TEST_F(PoolsTest, EveryLayoutStoresData) {
   struct Case { Layout layout; unsigned vdevs; const char* group; };
   for (const Case& wanted : {Case{Layout::kStripe, 3, ""}, Case{Layout::kMirror, 2, "mirror-0"},
-                             Case{Layout::kRaidz1, 3, "raidz1-0"}, Case{Layout::kRaidz2, 4, "raidz2-0"},
+                             Case{Layout::kRaidz1, 3, "raidz1-0"},
+                             Case{Layout::kRaidz2, 4, "raidz2-0"},
                              Case{Layout::kRaidz3, 5, "raidz3-0"}}) {
     SCOPED_TRACE(wanted.group);
     vdevs_.clear();
@@ -143,8 +144,8 @@ TEST_F(PoolsTest, SharedInOneProcess) {
   EXPECT_EQ(second->get(), pool_.get());
   EXPECT_EQ(embedded::find_open_pool(name_).get(), pool_.get());
   EXPECT_EQ(embedded::find_open_pool("none"), nullptr);
-  EXPECT_ERROR(embedded::create_pool({name_, {scratch_.file("b")}, Layout::kStripe, 512 * kMiB, 12, {}}, {}),
-               ErrorCode::kExists);
+  const PoolCreate same{name_, {scratch_.file("b")}, Layout::kStripe, 512 * kMiB, 12, {}};
+  EXPECT_ERROR(embedded::create_pool(same, {}), ErrorCode::kExists);
   ASSERT_OK((*second)->close());  // the first one still has it
   auto files = dataset("ds");
   EXPECT_EQ(pool_->open_files(name_ + "/ds")->get(), files.get());
