@@ -11,6 +11,9 @@ export async function run(argv: string[]): Promise<number> {
     return 0
   } catch (error) {
     return report(error, signal, wantsJson(argv))
+  } finally {
+    // One that was not read to its end would keep the process.
+    process.stdin.destroy()
   }
 }
 
