@@ -6,6 +6,7 @@
 #   scripts/openzfs.sh release   no assertions; every buffer comes from our arena (umem.h)
 #   scripts/openzfs.sh assert    OpenZFS's own assertions and plain malloc, for tests and
 #                                sanitizers; with zdb, the judge of what we wrote
+#   scripts/openzfs.sh source    prints the pinned source: a tarball, or what OPENZFS_SRC names
 #
 # The host stays as it is: apt is asked through a private configuration.
 set -euo pipefail
@@ -14,13 +15,14 @@ cd "$(dirname "$0")/.."
 version=2.3.2
 package_version=2.3.2-2~bpo12+2
 sha256=80da628a9543ec3355bf410617450e167706948ceb287541455a1b8d87b8758a
-variant=${1:?release or assert}
+variant=${1:?release, assert or source}
 umem=$PWD/native/zfs/embedded/umem.h
 cflags="-O2 -g1"
 case $variant in
   release) targets=libzpool.la ;;
   assert) targets="libzpool.la zdb" ;;
-  *) echo "openzfs.sh: release or assert, not '$variant'" >&2 && exit 2 ;;
+  source) targets= ;;
+  *) echo "openzfs.sh: release, assert or source, not '$variant'" >&2 && exit 2 ;;
 esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ipfs-zfs
@@ -80,13 +82,17 @@ fetch_tarball() {
   echo "$tarball"
 }
 
+pinned_source() {
+  if [ -n "${OPENZFS_SRC:-}" ]; then echo "$OPENZFS_SRC"; else fetch_tarball; fi
+}
+
 unpack() {
-  local source=${OPENZFS_SRC:-}
+  local source
+  source=$(pinned_source)
   mkdir "$work/source"
   if [ -d "$source" ]; then
     cp -a "$source/." "$work/source"
   else
-    [ -n "$source" ] || source=$(fetch_tarball)
     tar xf "$source" -C "$work/source" --strip-components=1
   fi
 }
@@ -110,6 +116,10 @@ run() {
   fi
 }
 
+if [ "$variant" = source ]; then
+  pinned_source
+  exit
+fi
 unpack
 cd "$work/source"
 run "configuring OpenZFS $version ($variant)" ./configure --with-config=user --disable-pyzfs \
