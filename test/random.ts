@@ -4,8 +4,8 @@ export class Random {
   readonly seed: number
   #state: number
 
-  constructor(what: string) {
-    this.seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+  constructor(what: string, seed?: number) {
+    this.seed = seed ?? Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
     this.#state = this.seed
     console.log(`${what}: SEED=${this.seed}`)
   }
@@ -19,11 +19,9 @@ export class Random {
   }
 
   bytes(length: number): Uint8Array {
-    const bytes = new Uint8Array(length)
-    for (let i = 0; i < length; i++) {
-      bytes[i] = this.int(256)
-    }
-    return bytes
+    const words = new Uint32Array(Math.ceil(length / 4))
+    for (let i = 0; i < words.length; i++) words[i] = this.int(2 ** 32)
+    return new Uint8Array(words.buffer, 0, length)
   }
 
   pick<T>(items: readonly T[]): T {

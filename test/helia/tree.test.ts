@@ -64,7 +64,7 @@ test('another node fetches the tree over bitswap', async ({ temp, root }) => {
   const giver = await serveNode({ repo: temp.repo, libp2p: {} })
   const peers = giver.running.node.network?.addresses() ?? []
   const taker = await serveNode({ repo: other.repo, libp2p: { peers } })
-  const pinned = lines<{ Pins?: string[] }>(await call(taker.rpc, `pin/add?arg=${root}`))
+  const pinned = lines<{ Pins?: string[] }>(await call(taker.rpc, `pin/add?arg=${root.toString()}`))
   assert.equal(pinned.at(-1)?.Pins, [root.toString()])
   await taker.running.stop()
   await giver.running.stop()

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openRepo, type Repo } from '../../src/index.ts'
-import { Random } from './random.ts'
+import { Random } from '../random.ts'
 import { SoakWorker } from './worker.ts'
 
 const { values } = parseArgs({
@@ -28,8 +28,8 @@ async function disturb(repo: Repo, random: Random): Promise<{ snapshots: number;
   const counts = { snapshots: 0, scrubs: 0 }
   const names: string[] = []
   while (Date.now() < deadline) {
-    await new Promise(resolve => setTimeout(resolve, 200 + random.below(2_000)))
-    if (random.below(10) === 0) {
+    await new Promise(resolve => setTimeout(resolve, 200 + random.int(2_000)))
+    if (random.int(10) === 0) {
       const report = await repo.verify()
       if (!report.ok) throw new Error(`verify: ${JSON.stringify(report)}`)
       counts.scrubs++
@@ -52,11 +52,14 @@ async function main(): Promise<void> {
   let repo = await openRepo({ path, create: true, pool: { sizeBytes: POOL_BYTES } })
   const workers = Array.from(
     { length: Number(values.workers) },
-    (_, i) => new SoakWorker(i, new Random(seed + i))
+    (_, i) => new SoakWorker(i, new Random(`worker ${i}`, seed + i))
   )
-  const report = setInterval(() => console.log(workers.map(w => w.summary()).join(' | ')), REPORT_MS)
+  const report = setInterval(
+    () => console.log(workers.map(w => w.summary()).join(' | ')),
+    REPORT_MS
+  )
   const [counts] = await Promise.all([
-    disturb(repo, new Random(seed - 1)),
+    disturb(repo, new Random('snapshots and scrubs', seed - 1)),
     ...workers.map(worker => worker.run(repo, deadline))
   ])
   clearInterval(report)

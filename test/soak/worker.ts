@@ -3,7 +3,7 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import type { Repo } from '../../src/index.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 
 const BLOCKS_MAX = 400
 const RECORDS_MAX = 200
@@ -67,8 +67,8 @@ export class SoakWorker {
 
   /** One in ten changes gets a signal that fires within a few milliseconds. */
   private async change(known: Known, to: 'there' | 'gone', run: Change): Promise<void> {
-    const abort = this.random.below(10) === 0
-    const signal = abort ? AbortSignal.timeout(1 + this.random.below(10)) : undefined
+    const abort = this.random.int(10) === 0
+    const signal = abort ? AbortSignal.timeout(1 + this.random.int(10)) : undefined
     try {
       await run(signal == null ? {} : { signal })
       known.state = to
@@ -102,13 +102,13 @@ export class SoakWorker {
   }
 
   private async putRecord(repo: Repo): Promise<void> {
-    const key = `/soak/${this.id}/${this.random.below(RECORDS_MAX)}`
-    const bytes = this.random.bytes(this.random.below(3_000))
+    const key = `/soak/${this.id}/${this.random.int(RECORDS_MAX)}`
+    const bytes = this.random.bytes(this.random.int(3_000))
     const previous = this.records.get(key)
     // An aborted overwrite would leave two right answers; records are overwritten without signals.
     await repo.datastore.put(new Key(key), bytes)
     this.records.set(key, { bytes, state: 'there' })
-    if (previous != null && this.random.below(4) === 0) {
+    if (previous != null && this.random.int(4) === 0) {
       await repo.datastore.delete(new Key(key))
       this.records.delete(key)
     }
