@@ -149,11 +149,11 @@ function startText({ rpc, gateway, swarm }: Announced, repo: string): string {
 
   In another terminal, in this folder:
 
-    npx ipfs-zfs add README.md                      # prints a CID
-    npx ipfs-zfs ls CID                             # and: cat, get, export, import
-    npx ipfs-zfs snapshot create before             # and: snapshot rollback before
-    npx ipfs-zfs repo verify                        # proves every block
-    npx ipfs-zfs --help
+    npx -s ipfs-zfs add README.md             # prints a CID
+    npx -s ipfs-zfs ls CID                    # and: cat, get, export, import
+    npx -s ipfs-zfs snapshot create before    # and: snapshot rollback before
+    npx -s ipfs-zfs repo verify               # proves every block
+    npx -s ipfs-zfs --help
 
     curl -F file=@README.md 'http://${rpc}/api/v0/add?cid-version=1'
     curl 'http://${gateway}/ipfs/CID?format=raw'
