@@ -5,6 +5,7 @@
  *
  * Prints its address when it is ready, and stops when standard input ends.
  */
+import { readFileSync } from 'node:fs'
 import { parseDatastoreAddress } from '../../src/http/datastore/address.ts'
 import { RepoStores } from '../../src/http/datastore/repo-stores.ts'
 import { serveStores } from '../../src/http/datastore/server.ts'
@@ -23,10 +24,12 @@ async function open(): Promise<{ stores: Stores; close: () => Promise<void> }> {
 }
 
 const { stores, close } = await open()
+const { IPFS_ZFS_TEST_TOKEN: token, IPFS_ZFS_TEST_CERT: cert, IPFS_ZFS_TEST_KEY: key } = process.env
 const server = await serveStores({
   stores,
   listen: parseDatastoreAddress(address),
-  ...(process.env['IPFS_ZFS_TEST_TOKEN'] != null && { token: process.env['IPFS_ZFS_TEST_TOKEN'] })
+  ...(token != null && { token }),
+  ...(cert != null && key != null && { tls: { cert: readFileSync(cert), key: readFileSync(key) } })
 })
 console.log(JSON.stringify({ ready: true, address: server.shown, kind }))
 process.stdin.on('end', () => void server.close().then(close))

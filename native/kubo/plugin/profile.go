@@ -130,11 +130,8 @@ func datastoreSpec(common map[string]any, namespace string, root bool) map[strin
 		}
 		return s
 	}
-	measure := func(prefix string, child map[string]any) map[string]any {
-		return map[string]any{"type": "measure", "prefix": prefix, "child": child}
-	}
 	if root {
-		return measure("zfs.datastore", part(zfsremote.LayoutRoot, ""))
+		return part(zfsremote.LayoutRoot, "")
 	}
 	mount := func(at string, s map[string]any) map[string]any {
 		s["mountpoint"] = at
@@ -143,9 +140,9 @@ func datastoreSpec(common map[string]any, namespace string, root bool) map[strin
 	return map[string]any{
 		"type": "mount",
 		"mounts": []any{
-			mount("/blocks", measure("zfs.blocks", part(zfsremote.LayoutBlocks, BlocksSuffix))),
-			mount("/pins", measure("zfs.pins", part(zfsremote.LayoutRecords, PinsSuffix))),
-			mount("/", measure("leveldb.datastore", LocalSpec())),
+			mount("/blocks", part(zfsremote.LayoutBlocks, BlocksSuffix)),
+			mount("/pins", part(zfsremote.LayoutRecords, PinsSuffix)),
+			mount("/", LocalSpec()),
 		},
 	}
 }
