@@ -10,7 +10,7 @@ export class Gate<T> {
   #inside = 0
   #closed = false
   #opening: Promise<void> | undefined
-  #whenEmpty: (() => void) | undefined
+  #whenEmpty: Array<() => void> = []
   #generation = 0
 
   /** @param what names the thing in the ClosedError: `the repo at /data/ipfs` */
@@ -46,7 +46,7 @@ export class Gate<T> {
     } finally {
       this.#inside--
       if (this.#inside === 0) {
-        this.#whenEmpty?.()
+        this.#whenEmpty.splice(0).forEach(wake => wake())
       }
     }
   }
@@ -92,7 +92,7 @@ export class Gate<T> {
   async #empty(): Promise<void> {
     while (this.#inside > 0) {
       await new Promise<void>(resolve => {
-        this.#whenEmpty = resolve
+        this.#whenEmpty.push(resolve)
       })
     }
   }

@@ -32,6 +32,13 @@ gates('replace waits, keeps others waiting, and changes the generation', async (
   assert.is(gate.generation, before + 1)
 })
 
+gates('two may close it at once', async () => {
+  const gate = new Gate('it', 1)
+  void gate.run(async () => sleep(5))
+  const closed = await Promise.all([gate.close(), gate.close()])
+  assert.equal(closed.filter(Boolean), [1])
+})
+
 gates('a replacement that fails leaves it closed', async () => {
   const gate = new Gate('it', 1)
   const failed = await rejection(
