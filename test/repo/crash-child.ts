@@ -62,4 +62,11 @@ async function batches(): Promise<void> {
   }
 }
 
-await Promise.all([blocks(), blocks(), manyBlocks(), records(), batches()])
+const atOnce = (count: number, work: () => Promise<void>): Array<Promise<void>> =>
+  Array.from({ length: count }, work)
+await Promise.all([
+  ...atOnce(8, blocks),
+  manyBlocks(),
+  ...atOnce(8, records),
+  ...atOnce(4, batches)
+])
