@@ -61,12 +61,13 @@ build_addon() {
   local stamp=native/build/.ipfs-zfs-setup
   echo "$OPENZFS_PREFIX" >.openzfs-prefix
   if up_to_date native/build/Release/ipfs_zfs.node $stamp native/addon native/store native/zfs \
-    native/sqlite native/result.h native/CMakeLists.txt bindings.gyp .openzfs-prefix; then
+    native/sqlite native/result.h native/CMakeLists.txt native/bindings.cmake \
+    native/package.json bindings.gyp .openzfs-prefix; then
     return
   fi
   say "building the addon"
   node_modules/.bin/cmake-js compile --directory native --CDOPENZFS_PREFIX="$OPENZFS_PREFIX" \
-    --loglevel error
+    --parallel "$(nproc)"
   echo "$pending_stamp" >$stamp
 }
 

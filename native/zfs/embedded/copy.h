@@ -30,7 +30,9 @@ iz_copy(void *into, const void *from, size_t length)
 		target[2] = c;
 		target[3] = d;
 	}
-	(void) memcpy(to, at, length);
+	/* An empty range may have no address, which memcpy() must not be given. */
+	if (length > 0)
+		(void) memcpy(to, at, length);
 }
 
 #endif
