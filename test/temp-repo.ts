@@ -1,4 +1,5 @@
 /** Repos in folders of their own, for tests: made quickly, and gone at the end. */
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,10 +8,24 @@ import type { Repo, RepoInit } from '../src/index.ts'
 
 export const MIB = 1024 * 1024
 
+const left = new Set<string>()
+
+/** A test that failed took nothing away. */
+process.on('exit', () => {
+  for (const folder of left) {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
 /** A new folder, and what takes it away. */
 export async function tempFolder(): Promise<{ folder: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'ipfs-zfs-test-'))
-  return { folder, remove: async () => rm(folder, { recursive: true, force: true }) }
+  left.add(folder)
+  const remove = async (): Promise<void> => {
+    await rm(folder, { recursive: true, force: true })
+    left.delete(folder)
+  }
+  return { folder, remove }
 }
 
 export interface TempRepo {
