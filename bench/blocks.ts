@@ -24,17 +24,20 @@ export class Blocks {
     this.sizeBytes = sizeBytes
   }
 
-  next(): Block {
-    this.offset = (this.offset + 4096 + this.sizeBytes) % (SOURCE_BYTES - this.sizeBytes)
-    const bytes = this.source.subarray(this.offset, this.offset + this.sizeBytes)
-    return { cid: randomCid(), bytes }
+  take(count: number): Block[] {
+    return randomCids(count).map(cid => ({ cid, bytes: this.nextBytes() }))
   }
 
-  take(count: number): Block[] {
-    return Array.from({ length: count }, () => this.next())
+  private nextBytes(): Uint8Array {
+    this.offset = (this.offset + 4096 + this.sizeBytes) % (SOURCE_BYTES - this.sizeBytes)
+    return this.source.subarray(this.offset, this.offset + this.sizeBytes)
   }
 }
 
-export function randomCid(): CID {
-  return CID.createV1(raw.code, Digest.create(SHA2_256, new Uint8Array(randomBytes(32))))
+/** Made many at once, so that making them costs little beside what is measured. */
+export function randomCids(count: number): CID[] {
+  const digests = new Uint8Array(randomBytes(32 * count))
+  return Array.from({ length: count }, (_, i) =>
+    CID.createV1(raw.code, Digest.create(SHA2_256, digests.subarray(i * 32, i * 32 + 32)))
+  )
 }

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import Benchmark from 'benchmark'
 import type { CID } from 'multiformats/cid'
-import { Blocks, randomCid } from './blocks.ts'
+import { Blocks, randomCids, type Block } from './blocks.ts'
 import { contenders, type Contender, type ContenderName } from './contenders.ts'
 
 export interface Row {
@@ -74,6 +74,15 @@ function pick(cids: CID[]): CID {
   return cids[Math.floor(Math.random() * cids.length)] as CID
 }
 
+/** One at a time from what `make` makes many at a time. */
+function supply<T extends Block | CID>(make: () => T[]): () => T {
+  let left: T[] = []
+  return () => {
+    if (left.length === 0) left = make()
+    return left.pop() as T
+  }
+}
+
 function dropPageCache(): boolean {
   try {
     writeFileSync('/proc/sys/vm/drop_caches', '3')
@@ -85,7 +94,8 @@ function dropPageCache(): boolean {
 
 async function writes(store: Contender): Promise<void> {
   await measure('putMany', windowBlocks, () => store.putMany(blocks.take(windowBlocks)))
-  await measure('put', 1, () => store.put(blocks.next()))
+  const singles = supply(() => blocks.take(windowBlocks))
+  await measure('put', 1, () => store.put(singles()))
 }
 
 async function warmReads(store: Contender, cids: CID[]): Promise<void> {
@@ -93,7 +103,8 @@ async function warmReads(store: Contender, cids: CID[]): Promise<void> {
   await measure('get warm', 1, () => store.get(pick(cids)))
   await measure('getMany warm', windowBlocks, () => store.getMany(windowOf()))
   await measure('has hit', 1, () => store.has(pick(cids)))
-  await measure('has miss', 1, () => store.has(randomCid()))
+  const strangers = supply(() => randomCids(windowBlocks))
+  await measure('has miss', 1, () => store.has(strangers()))
 }
 
 async function main(): Promise<void> {
