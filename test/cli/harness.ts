@@ -134,16 +134,18 @@ export class Bench {
     throw new Error(`the daemon ended: ${stderr}`)
   }
 
-  /** Returns the exit code. */
-  async stopDaemon(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+  /** Returns the exit code, or the signal that it died of. */
+  async stopDaemon(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
+    this.#daemon?.kill(signal)
+    return await this.daemonEnd()
+  }
+
+  async daemonEnd(): Promise<number | NodeJS.Signals | null> {
     const child = this.#daemon
     this.#daemon = undefined
     if (child == null) return null
-    if (child.exitCode == null) {
-      child.kill(signal)
-      await once(child, 'exit')
-    }
-    return child.exitCode
+    if (child.exitCode == null && child.signalCode == null) await once(child, 'exit')
+    return child.exitCode ?? child.signalCode
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
