@@ -7,8 +7,8 @@ export interface Contender {
   readonly kubo: Kubo
   /** Stops Kubo and, where there is one, the daemon under it, and forgets every cache. */
   cool(): Promise<void>
-  /** Starts what `cool` stopped. */
-  warm(...options: string[]): Promise<void>
+  /** Starts what is under Kubo, if anything is. */
+  warm(): Promise<void>
   remove(): Promise<void>
 }
 
@@ -30,9 +30,8 @@ export async function zfs(ipfs: string): Promise<Contender> {
       await rig.stop()
       await dropCaches()
     },
-    warm: async (...options) => {
+    warm: async () => {
       await rig.start()
-      await kubo.start(...options)
     },
     remove: async () => rig.remove()
   }
@@ -64,7 +63,7 @@ export async function own(
       await kubo.stop()
       await dropCaches()
     },
-    warm: async (...options) => kubo.start(...options),
+    warm: async () => {},
     remove: async () => kubo.stop()
   }
 }

@@ -241,8 +241,11 @@ func (d *Datastore) Sync(ctx context.Context, _ ds.Key) error {
 	for {
 		d.recovery.RLock()
 		before := d.instance
-		mark := d.unsynced.mark()
+		mark, some := d.unsynced.mark()
 		d.recovery.RUnlock()
+		if !some {
+			return nil // Kubo's pinner syncs twice, and every mount.
+		}
 		r := request{method: http.MethodPost, path: d.path + "/sync"}
 		instance, err := d.client.send(ctx, r)
 		if err != nil {

@@ -34,11 +34,12 @@ func (u *unsynced) add(ops []operation) (bytes int) {
 	return u.bytes
 }
 
-// mark gives the number that all changes so far have at most.
-func (u *unsynced) mark() uint64 {
+// mark gives the number that all changes so far have at most, and whether there
+// are any.
+func (u *unsynced) mark() (seq uint64, some bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.seq
+	return u.seq, len(u.last) > 0
 }
 
 // synced forgets the changes up to a mark.

@@ -12,6 +12,7 @@ import { completeFrame, entryFrame, failedFrame } from './query-frames.ts'
 import { runQuery } from './query-run.ts'
 import { Space, type Place } from './space.ts'
 import type { Stores } from './stores.ts'
+import type { Young } from './young.ts'
 
 const QUERY_BYTES = 256 * 1024
 /** Frames are gathered to about this much before they are written. */
@@ -24,6 +25,7 @@ export interface Service {
   namespaces: Namespaces
   bodies: Bodies
   limits: Limits
+  young: Young
 }
 
 /** One request and its answer. */
@@ -96,13 +98,13 @@ function placeOf({ search, limits }: Exchange, space: Space): Place {
 
 export const getValue: Handler = async exchange => {
   const space = spaceOf(exchange)
-  const { response, signal } = exchange
+  const { response, signal, young } = exchange
   const value = await space.get(placeOf(exchange, space), { signal })
   response.writeHead(200, {
     'Content-Type': 'application/octet-stream',
     'Content-Length': value.byteLength
   })
-  response.end(value)
+  response.end(value, () => young.passed(value.byteLength))
 }
 
 export const headValue: Handler = async exchange => {
@@ -136,15 +138,17 @@ export const deleteValue: Handler = async exchange => {
 
 export const batch: Handler = async exchange => {
   const space = spaceOf(exchange)
-  const { request, response, bodies, durable, limits } = exchange
-  await bodies.with(request, limits.batchBytes, async body => {
+  const { request, response, bodies, durable, limits, young } = exchange
+  const bytes = await bodies.with(request, limits.batchBytes, async body => {
     try {
       await space.apply(parseBatch(body, limits))
     } finally {
       durable.wrote()
     }
+    return body.byteLength
   })
   sendNothing(response)
+  young.passed(bytes)
 }
 
 export const sync: Handler = async exchange => {

@@ -15,6 +15,7 @@ import { Namespaces } from './namespaces.ts'
 import { match, VERSIONS } from './routes.ts'
 import type { Stores } from './stores.ts'
 import { tokenCheck } from './token.ts'
+import { Young } from './young.ts'
 
 export interface DatastoreServerOptions {
   stores: Stores
@@ -51,7 +52,8 @@ export async function serveStores(options: DatastoreServerOptions): Promise<Data
   const limits = { ...LIMITS, ...options.limits }
   const namespaces = await Namespaces.load(stores.records)
   const durable = new Durable(stores)
-  const service = { stores, durable, namespaces, bodies: new Bodies(limits), limits }
+  const young = new Young()
+  const service = { stores, durable, namespaces, bodies: new Bodies(limits), limits, young }
   const front = new Front(service, tokenCheck(token), options.log)
   const settings = {
     headersTimeout: limits.headersMs,
@@ -134,7 +136,9 @@ class Front {
     }
     response.setHeader(INSTANCE, this.#instance)
     const gone = new AbortController()
-    response.on('close', () => gone.abort(new Error('the client has gone')))
+    response.on('close', () => {
+      gone.abort(new Error('the client has gone'))
+    })
     // It is told by the reader of the body, if there is one; else it is no news.
     request.on('error', () => {})
     try {
