@@ -148,9 +148,12 @@ bool Packs::load(Reader& reader) {
 }
 
 Status Packs::find_files() {
-  const Status made = files_.make_folder(kFolder);
-  if (!made && made.error().code != ErrorCode::kExists) return made;
   auto entries = files_.list(kFolder);
+  if (!entries && entries.error().code == ErrorCode::kNotFound) {
+    const Status made = files_.make_folder(kFolder);
+    if (!made) return made;
+    entries = std::vector<DirEntry>();
+  }
   if (!entries) return entries.error();
   const std::lock_guard lock(mutex_);
   for (const DirEntry& entry : *entries) {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -98,6 +99,8 @@ class Shard : public IndexOwner {
   // shard_verify.cc
   struct Damage;
   void verify_some(std::span<const Record> records, const Damage& damage, VerifyPage& page);
+  std::optional<Read> read_unless_proved(const Key& key, const Found& found, const Damage& damage,
+                                         std::vector<uint8_t>& content, VerifyPage& page);
   bool proved_by_pointer(const Key& key, Location location, const Damage& damage);
   void judge(const Key& key, Location location, const Read& read, VerifyPage& page);
   void check_slots(const std::vector<SlotMap>& seen, std::vector<std::string>& faults);

@@ -76,38 +76,51 @@ void Shard::verify_some(std::span<const Record> records, const Damage& damage, V
   std::vector<Found> found(records.size());
   std::vector<std::vector<uint8_t>> contents(records.size());
   std::vector<Read> reads;
-  const auto guard = epoch_.enter();
-  index_->find_many(keys, found);
-  for (size_t i = 0; i < records.size(); i++) {
-    if (found[i].state == Lookup::kAbsent) continue;  // deleted meanwhile
-    if (found[i].state == Lookup::kFailed) {
-      page.bad.push_back(BadBlock{keys[i], {}, found[i].error, "its index page cannot be read"});
-      continue;
+  {
+    // Deletes wait for the reading, not for the hashing.
+    const auto guard = epoch_.enter();
+    index_->find_many(keys, found);
+    for (size_t i = 0; i < records.size(); i++) {
+      auto read = read_unless_proved(keys[i], found[i], damage, contents[i], page);
+      if (!read) continue;
+      read->owner = static_cast<uint32_t>(i);
+      reads.push_back(*read);
     }
-    const Location location(found[i].value);
-    if (proved_by_pointer(keys[i], location, damage)) {
-      page.by_pointer++;
-      page.bytes += location.length_bytes();
-      continue;
-    }
-    const auto file = file_of(location);
-    if (!file) {
-      page.bad.push_back(BadBlock{keys[i], {}, ErrorCode::kCorrupt, file.error().message});
-      continue;
-    }
-    // With the trailer at its end, and a byte so that an empty block has an address too.
-    const size_t bytes = location.length_bytes() + kTrailerBytes[location.trailer()];
-    contents[i].resize(bytes + 1);
-    Read read;
-    read.file = *file;
-    read.owner = static_cast<uint32_t>(i);
-    read.op = ReadOp{location.data_offset_bytes(), bytes, contents[i].data()};
-    reads.push_back(read);
+    read_all(reads);
   }
-  read_all(reads);
   for (const Read& read : reads) {
     judge(keys[read.owner], Location(found[read.owner].value), read, page);
   }
+}
+
+// What must be read of a block, into `content`; nothing when its case is settled without.
+std::optional<Shard::Read> Shard::read_unless_proved(const Key& key, const Found& found,
+                                                     const Damage& damage,
+                                                     std::vector<uint8_t>& content,
+                                                     VerifyPage& page) {
+  if (found.state == Lookup::kAbsent) return std::nullopt;  // deleted meanwhile
+  if (found.state == Lookup::kFailed) {
+    page.bad.push_back(BadBlock{key, {}, found.error, "its index page cannot be read"});
+    return std::nullopt;
+  }
+  const Location location(found.value);
+  const auto file = file_of(location);
+  if (!file) {
+    page.bad.push_back(BadBlock{key, {}, ErrorCode::kCorrupt, file.error().message});
+    return std::nullopt;
+  }
+  if (proved_by_pointer(key, location, damage)) {
+    page.by_pointer++;
+    page.bytes += location.length_bytes();
+    return std::nullopt;
+  }
+  // With the trailer at its end, and a byte so that an empty block has an address too.
+  const size_t bytes = location.length_bytes() + kTrailerBytes[location.trailer()];
+  content.resize(bytes + 1);
+  Read read;
+  read.file = *file;
+  read.op = ReadOp{location.data_offset_bytes(), bytes, content.data()};
+  return read;
 }
 
 void Shard::judge(const Key& key, Location location, const Read& read, VerifyPage& page) {

@@ -158,8 +158,9 @@ Status Index::replay_log(const std::string& path, std::shared_ptr<Table>& table)
   if (!file) return file.error();
   if (end->torn) {
     // Cleared, so that what a torn write left can never be taken for a frame later.
+    // Where nothing can be written, nothing will be written behind it either.
     const Status cut = files_.truncate(*file, end->end_bytes);
-    if (!cut) return cut;
+    if (!cut && cut.error().code != ErrorCode::kNotWritable) return cut;
   }
   log_file_ = *file;
   log_end_bytes_ = end->end_bytes;
