@@ -23,7 +23,11 @@ export function bounds(sizeBytes: number, folder: string): Bounds {
   }
   const file = openSync(join(folder, 'device-bound'), 'w')
   const result = {
-    sha256: each(at => createHash('sha256').update(source.subarray(at, at + sizeBytes)).digest()),
+    sha256: each(at =>
+      createHash('sha256')
+        .update(source.subarray(at, at + sizeBytes))
+        .digest()
+    ),
     memoryCopy: each(at => source.copy(target, at, at, at + sizeBytes)),
     deviceWrite: each(at => {
       writeSync(file, source, at, sizeBytes)

@@ -80,7 +80,7 @@ async function datastoreLevel(folder: string): Promise<Contender> {
     has: async cid => store.has(key(cid)),
     getAll: async () => {
       let count = 0
-      for await (const _ of store.query({})) count++
+      for await (const pair of store.query({})) count += pair.value.length > 0 ? 1 : 0
       return count
     },
     close: () => store.close()
@@ -103,7 +103,7 @@ function overBlockstore(store: AnyBlockstore, close: () => Promise<void>): Conte
     },
     get: async cid => {
       for await (const chunk of store.get(cid)) return chunk
-      throw new Error(`${cid} is missing`)
+      throw new Error(`${cid.toString()} is missing`)
     },
     getMany: async cids => {
       let bytes = 0

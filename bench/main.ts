@@ -48,7 +48,7 @@ function measureBounds(sizeBytes: number): Bounds {
 }
 
 function print(sizeBytes: number, results: Record<string, Rows>, bound: Bounds): void {
-  const limits = Object.entries(bound).map(([what, us]) => `${what} ${us.toFixed(2)}`)
+  const limits = Object.entries<number>({ ...bound }).map(([what, us]) => `${what} ${us.toFixed(2)}`)
   console.log(`\n## ${sizeBytes.toLocaleString('en')}-byte blocks`)
   console.log(`Bounds, µs per block: ${limits.join(', ')}\n`)
   console.log('| | ' + names.join(' | ') + ' |\n|---|' + names.map(() => '---:|').join(''))
@@ -68,7 +68,9 @@ function print(sizeBytes: number, results: Record<string, Rows>, bound: Bounds):
 
 const all: Record<string, { results: Record<string, Rows>; bounds: Bounds }> = {}
 if (!values.json) {
-  console.log(`${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`)
+  console.log(
+    `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`
+  )
   console.log('Blocks a second; CPU per block; × is how much faster ipfs-zfs is than that store.')
   console.log('Only "ipfs-zfs txg" waits for the disk; the others acknowledge before.')
 }

@@ -6,10 +6,10 @@ export interface Contender {
   readonly name: string
   readonly kubo: Kubo
   /** Stops Kubo and, where there is one, the daemon under it, and forgets every cache. */
-  cool(): Promise<void>
+  cool: () => Promise<void>
   /** Starts what is under Kubo, if anything is. */
-  warm(): Promise<void>
-  remove(): Promise<void>
+  warm: () => Promise<void>
+  remove: () => Promise<void>
 }
 
 /** The page cache of the machine; the pool is a file too. Needs root. */
