@@ -48,7 +48,9 @@ function measureBounds(sizeBytes: number): Bounds {
 }
 
 function print(sizeBytes: number, results: Record<string, Rows>, bound: Bounds): void {
-  const limits = Object.entries<number>({ ...bound }).map(([what, us]) => `${what} ${us.toFixed(2)}`)
+  const limits = Object.entries<number>({ ...bound }).map(
+    ([what, us]) => `${what} ${us.toFixed(2)}`
+  )
   console.log(`\n## ${sizeBytes.toLocaleString('en')}-byte blocks`)
   console.log(`Bounds, µs per block: ${limits.join(', ')}\n`)
   console.log('| | ' + names.join(' | ') + ' |\n|---|' + names.map(() => '---:|').join(''))
