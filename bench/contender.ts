@@ -19,10 +19,10 @@ export type Rows = Record<string, Row>
 
 /** Bytes that one putMany or getMany carries. */
 const WINDOW_BYTES = 16 * 1024 * 1024
-const WINDOW_BLOCKS_MAX = 10_000
+const WINDOW_BLOCKS_MAX = 4_000
 const STORED_BYTES = 384 * 1024 * 1024
-const STORED_BLOCKS_MAX = 100_000
-const COLD_BLOCKS_MAX = 2_000
+const STORED_BLOCKS_MAX = 32_000
+const COLD_BLOCKS_MAX = 1_000
 const SECONDS_PER_ROW = 2
 
 const [name, size, folder] = process.argv.slice(2) as [ContenderName, string, string]
