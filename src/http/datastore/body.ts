@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { Buffers } from './buffers.ts'
 import { malformed, RequestError } from './failure.ts'
 import type { Limits } from './limits.ts'
 
@@ -11,6 +12,7 @@ const SMALL_BYTES = 64 * 1024
  */
 export class Bodies {
   readonly #limits: Limits
+  readonly #buffers = new Buffers()
   readonly #waiting: Array<{ bytes: number; go: () => void }> = []
   #free: number
 
@@ -19,7 +21,7 @@ export class Bodies {
     this.#free = limits.bodiesBytes
   }
 
-  /** Gives the body to `use`; its memory counts until that is done. */
+  /** Gives the body to `use`, which must not keep it: when that is done, the memory is used again. */
   async with<T>(
     request: IncomingMessage,
     maxBytes: number,
@@ -27,12 +29,14 @@ export class Bodies {
   ): Promise<T> {
     const length = lengthOf(request, Math.min(maxBytes, this.#limits.bodiesBytes))
     if (length <= SMALL_BYTES) {
-      return use(await this.#read(request, length))
+      return use(await this.#read(request, Buffer.allocUnsafeSlow(length)))
     }
     await this.#reserve(length)
+    const memory = this.#buffers.take(length)
     try {
-      return await use(await this.#read(request, length))
+      return await use(await this.#read(request, memory))
     } finally {
+      this.#buffers.give(memory)
       this.#release(length)
     }
   }
@@ -57,10 +61,10 @@ export class Bodies {
     }
   }
 
-  async #read(request: IncomingMessage, length: number): Promise<Uint8Array> {
+  async #read(request: IncomingMessage, body: Buffer): Promise<Uint8Array> {
+    const length = body.byteLength
     const { bodyMs, bodyBytesPerSecond } = this.#limits
     const ms = bodyMs + (length / bodyBytesPerSecond) * 1000
-    const body = Buffer.allocUnsafeSlow(length)
     let at = 0
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => reject(tooSlow(at, length, ms)), ms)

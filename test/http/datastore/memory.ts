@@ -41,6 +41,11 @@ class MemoryBlocks extends MemoryBlockstore {
     return bytes
   }
 
+  /** A copy: whoever gave the bytes uses their memory again. */
+  override async put(...[cid, bytes, options]: Parameters<MemoryBlockstore['put']>): Promise<CID> {
+    return super.put(cid, bytes instanceof Uint8Array ? bytes.slice() : bytes, options)
+  }
+
   override async *deleteMany(
     ...args: Parameters<MemoryBlockstore['deleteMany']>
   ): AsyncGenerator<CID> {
