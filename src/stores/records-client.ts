@@ -36,7 +36,9 @@ export class RecordsClient {
   #dead: Error | undefined
 
   private constructor(setUp: RecordsSetUp) {
-    this.#worker = new Worker(WORKER, { workerData: setUp, name: 'ipfs-zfs records' })
+    // The caller's own flags (`--input-type`, say) may not fit a worker's file.
+    const options = { workerData: setUp, name: 'ipfs-zfs records', execArgv: [] }
+    this.#worker = new Worker(WORKER, options)
     this.#worker.on('message', (response: Response) => this.#receive(response))
     this.#worker.on('error', (error: Error) => this.#die(error.message))
     this.#exited = new Promise(resolve => {

@@ -110,7 +110,7 @@ export class Answer {
   }
 
   #begin(status: number, contentType: string, headers: OutgoingHttpHeaders = {}): void {
-    const { request, response } = this.#exchange
+    const { response } = this.#exchange
     response.writeHead(status, {
       ...this.#headers,
       server: agentVersion,
@@ -118,7 +118,6 @@ export class Answer {
       'access-control-expose-headers': exposed,
       trailer: 'X-Stream-Error',
       'content-type': contentType,
-      ...(status !== 200 && !request.complete ? { connection: 'close' } : {}),
       ...headers
     })
   }
