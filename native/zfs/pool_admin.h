@@ -29,7 +29,7 @@ struct PoolCreate {
 };
 
 struct VdevStatus {
-  std::string name;  // path, or "mirror-0"
+  std::string name;   // path, or "mirror-0"
   std::string state;  // as zpool-status(8) prints it: ONLINE, DEGRADED, FAULTED, …
   uint64_t read_errors = 0;
   uint64_t write_errors = 0;
@@ -75,7 +75,7 @@ struct DatasetStatus {
 struct DamagedRecord {
   std::string dataset;  // empty when the damage is in the pool's own metadata
   FileId file = 0;
-  uint64_t level = 0;   // 0 is data; above it, an indirect block: every record below is affected
+  uint64_t level = 0;  // 0 is data; above it, an indirect block: every record below is affected
   uint64_t record = 0;
 };
 

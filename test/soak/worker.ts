@@ -126,7 +126,7 @@ type Change = (options: { signal?: AbortSignal }) => Promise<unknown>
 async function checkOne(repo: Repo, cid: CID, known: Known): Promise<void> {
   const there = await repo.blockstore.has(cid)
   if (known.state !== 'maybe' && there !== (known.state === 'there')) {
-    throw new Error(`${cid} should be ${known.state}, and has() says ${there}`)
+    throw new Error(`${cid.toString()} should be ${known.state}, and has() says ${there}`)
   }
   if (!there) return
   const chunks: Uint8Array[] = []

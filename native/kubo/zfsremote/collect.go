@@ -8,9 +8,8 @@ import (
 )
 
 type collected struct {
-	FreedBytes int64 `json:"freedBytes"`
-	HeldBytes  int64 `json:"heldBytes"`
-	Snapshots  []struct {
+	HeldBytes int64 `json:"heldBytes"`
+	Snapshots []struct {
 		Name      string    `json:"name"`
 		Created   time.Time `json:"created"`
 		UsedBytes int64     `json:"usedBytes"`

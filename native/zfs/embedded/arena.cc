@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kPageBytes = 4096;
 constexpr size_t kSmallestBytes = 16;
-constexpr size_t kSlabBytes = 64 << 10;       // what a small class takes at a time
+constexpr size_t kSlabBytes = 64 << 10;         // what a small class takes at a time
 constexpr size_t kMagazineMaxBytes = 32 << 10;  // larger buffers go straight to the free lists
 constexpr size_t kReleaseMinBytes = 64 << 10;
 constexpr size_t kReleaseStepBytes = 16 << 20;
@@ -31,8 +31,8 @@ constexpr unsigned kClassCount = (38 - 4) * kStepsPerDoubling;
 constexpr size_t class_bytes(unsigned index) {
   const size_t base = kSmallestBytes << (index / kStepsPerDoubling);
   const size_t bytes = base + base / kStepsPerDoubling * (index % kStepsPerDoubling);
-  const size_t unit = bytes > kPageBytes / 2 + kPageBytes / 4 + kPageBytes / 8 ? kPageBytes
-                                                                               : kSmallestBytes;
+  const size_t unit =
+      bytes > kPageBytes / 2 + kPageBytes / 4 + kPageBytes / 8 ? kPageBytes : kSmallestBytes;
   return (bytes + unit - 1) / unit * unit;
 }
 
@@ -86,9 +86,8 @@ class Region {
 
  private:
   void commit(uintptr_t up_to) {
-    const size_t bytes =
-        std::min((up_to - committed_ + kCommitBytes - 1) / kCommitBytes * kCommitBytes,
-                 end_ - committed_);
+    const size_t bytes = std::min(
+        (up_to - committed_ + kCommitBytes - 1) / kCommitBytes * kCommitBytes, end_ - committed_);
     void* start = reinterpret_cast<void*>(committed_);
     if (mprotect(start, bytes, PROT_READ | PROT_WRITE) != 0) out_of_memory(bytes);
     (void)madvise(start, bytes, MADV_HUGEPAGE);
@@ -245,8 +244,7 @@ Magazines::~Magazines() {
 }
 
 bool in_magazine(unsigned index) {
-  return index < Magazines::kClasses && class_bytes(index) <= kMagazineMaxBytes &&
-         !magazines_gone;
+  return index < Magazines::kClasses && class_bytes(index) <= kMagazineMaxBytes && !magazines_gone;
 }
 
 // Few slots for the larger ones: a thread holds at most 64 KiB a class.

@@ -7,9 +7,7 @@
 #include <sys/abd.h>
 #include <sys/abd_impl.h>
 
-boolean_t
-abd_size_alloc_linear(size_t size)
-{
-	(void) size;
-	return (B_TRUE);
+boolean_t abd_size_alloc_linear(size_t size) {
+  (void)size;
+  return (B_TRUE);
 }

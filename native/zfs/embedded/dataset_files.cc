@@ -55,8 +55,7 @@ Result<std::shared_ptr<EmbeddedFiles::OpenFile>> EmbeddedFiles::find(FileId file
   const auto found = files_.find(file);
   if (found != files_.end()) return found->second;
   iz_file_t* opened = nullptr;
-  const int error =
-      unlinked_.count(file) > 0 ? ENOENT : iz_file_open(dataset_, file, &opened);
+  const int error = unlinked_.count(file) > 0 ? ENOENT : iz_file_open(dataset_, file, &opened);
   if (error != 0) return make_error(error, name_ + " file " + std::to_string(file));
   auto open = std::make_shared<OpenFile>(opened);
   files_.emplace(file, open);
@@ -142,8 +141,8 @@ Status EmbeddedFiles::make_folder(std::string_view path) {
 
 Status EmbeddedFiles::rename(std::string_view from, std::string_view to) {
   FileId replaced = 0;
-  const int error = iz_rename(dataset_, std::string(from).c_str(), std::string(to).c_str(),
-                              &replaced);
+  const int error =
+      iz_rename(dataset_, std::string(from).c_str(), std::string(to).c_str(), &replaced);
   if (error != 0) return make_error(error, "cannot rename " + path_of(from));
   if (replaced != 0) let_go_and_free(replaced);
   return {};
@@ -169,8 +168,9 @@ size_t EmbeddedFiles::apply_limit_bytes() const { return kApplyLimitBytes; }
 
 Result<Txg> EmbeddedFiles::apply(std::span<const FileOp> ops) {
   if (ops.size() > kApplyLimitOps) {
-    return Error{ErrorCode::kTooLarge, std::to_string(ops.size()) + " changes in one batch; split "
-                                       "it at 4096"};
+    return Error{ErrorCode::kTooLarge, std::to_string(ops.size()) +
+                                           " changes in one batch; split "
+                                           "it at 4096"};
   }
   std::vector<Use> uses;  // few files a batch, so a linear search
   std::vector<FileId> used_ids;
@@ -197,8 +197,10 @@ Result<Txg> EmbeddedFiles::apply(std::span<const FileOp> ops) {
                        c_pieces(op.pieces), op.pieces.size()});
   }
   if (written_bytes > kApplyLimitBytes) {
-    return Error{ErrorCode::kTooLarge, std::to_string(written_bytes) + " bytes in one batch; the "
-                                       "limit is " + std::to_string(kApplyLimitBytes)};
+    return Error{ErrorCode::kTooLarge, std::to_string(written_bytes) +
+                                           " bytes in one batch; the "
+                                           "limit is " +
+                                           std::to_string(kApplyLimitBytes)};
   }
   if (changes.empty()) return open_txg();
   Txg txg = 0;
@@ -262,8 +264,8 @@ Result<RecordPointer> EmbeddedFiles::record_pointer(FileId file, uint64_t record
   iz_record_pointer_t raw;
   const int error = iz_file_record_pointer(used->file(), record, &raw);
   if (error != 0) {
-    return make_error(error, name_ + " file " + std::to_string(file) + " record " +
-                                 std::to_string(record));
+    return make_error(
+        error, name_ + " file " + std::to_string(file) + " record " + std::to_string(record));
   }
   RecordPointer pointer;
   pointer.is_hole = raw.is_hole != 0;

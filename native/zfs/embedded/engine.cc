@@ -50,8 +50,8 @@ void start_once(const EngineOptions& options) {
     iz_start_t start;
     // Over a quarter of the cache, OpenZFS's own limit on unwritten data in the cache would act
     // instead, and that one stops writers dead where this one slows them down.
-    start.dirty_max_bytes = std::clamp(std::min(machine_memory_bytes() / 10, cache / 4), 64 * kMiB,
-                                       1024 * kMiB);
+    start.dirty_max_bytes =
+        std::clamp(std::min(machine_memory_bytes() / 10, cache / 4), 64 * kMiB, 1024 * kMiB);
     start.arc_min_bytes = std::max(cache / 8, 32 * kMiB);
     set_arena_keep_limit(std::max(cache / 4, 64 * kMiB));
     iz_start(&start);
@@ -76,9 +76,12 @@ Status check_kernel(const std::string& name, nvlist* config) {
   uint64_t guid = 0, kernels_guid = 0;
   (void)nvlist_lookup_uint64(config, ZPOOL_CONFIG_POOL_GUID, &guid);
   if (imported >> kernels_guid && kernels_guid == guid) {
-    return Error{ErrorCode::kInUse, "the pool '" + name + "' is imported by this machine's kernel; "
-                                    "run `zpool export " + name + "` first, or use the kernel "
-                                    "engine"};
+    return Error{ErrorCode::kInUse, "the pool '" + name +
+                                        "' is imported by this machine's kernel; "
+                                        "run `zpool export " +
+                                        name +
+                                        "` first, or use the kernel "
+                                        "engine"};
   }
   return {};
 }
@@ -102,23 +105,28 @@ Error import_error(int error, const std::string& name, nvlist* config,
                    const std::vector<std::string>& missing) {
   if (error == ENOTSUP) {
     const std::string features = unsupported_features(config);
-    return {ErrorCode::kNewerVersion, "the pool '" + name + "' uses features that this version "
-            "does not have" + (features.empty() ? "" : " (" + features + ")") +
-            "; open it with a newer one"};
+    return {ErrorCode::kNewerVersion, "the pool '" + name +
+                                          "' uses features that this version "
+                                          "does not have" +
+                                          (features.empty() ? "" : " (" + features + ")") +
+                                          "; open it with a newer one"};
   }
   if (error == EBADF || error == EREMOTEIO) {
-    return {ErrorCode::kInUse, "the pool '" + name + "' was last used by another machine and not "
-            "closed there; close it there, or `zpool import -f` and export it once"};
+    return {ErrorCode::kInUse,
+            "the pool '" + name +
+                "' was last used by another machine and not "
+                "closed there; close it there, or `zpool import -f` and export it once"};
   }
   if (!missing.empty()) {
     return {ErrorCode::kNotFound, missing.front() + " does not exist, and the pool '" + name +
-            "' cannot be opened without it; bring it back"};
+                                      "' cannot be opened without it; bring it back"};
   }
   if (error == ENOSPC || error == EROFS || error == EACCES) {
     return make_error(error, "cannot open the pool '" + name + "'");
   }
   return {ErrorCode::kNotAPool, "the pool '" + name + "' is damaged or lacks devices (" +
-          make_error(error, "import").message + "); restore them, or try `zpool import -F`"};
+                                    make_error(error, "import").message +
+                                    "); restore them, or try `zpool import -F`"};
 }
 
 struct PathCheck {
@@ -135,8 +143,9 @@ Result<PathCheck> check_paths(const std::vector<std::string>& vdevs) {
     if (access(path.c_str(), F_OK) != 0) {
       check.missing.push_back(path);
     } else if (access(path.c_str(), R_OK | W_OK) != 0) {
-      return Error{ErrorCode::kNotWritable, path + " cannot be written; run as its owner, or "
-                                                   "change its permissions"};
+      return Error{ErrorCode::kNotWritable, path +
+                                                " cannot be written; run as its owner, or "
+                                                "change its permissions"};
     } else {
       check.present.push_back(path);
     }

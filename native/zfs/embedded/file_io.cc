@@ -86,9 +86,8 @@ int transfer_best(const VdevFile& file, void* buffer, size_t count, loff_t offse
     if (error != EINVAL) return error;
   }
   buffered.fetch_add(1, std::memory_order_relaxed);
-  return transfer(bytes, count, offset, done, [&](char* b, size_t n, loff_t o) {
-    return call(file.file.f_fd, b, n, o);
-  });
+  return transfer(bytes, count, offset, done,
+                  [&](char* b, size_t n, loff_t o) { return call(file.file.f_fd, b, n, o); });
 }
 
 int finish(size_t count, size_t done, ssize_t* resid) {
@@ -142,10 +141,9 @@ int zfs_file_pread(zfs_file_t* file, void* buffer, size_t count, loff_t offset, 
   const VdevFile& vdev = *vdev_file(file);
   if (faulty(vdev, FileFault::kReads)) return EIO;
   size_t done = 0;
-  const int error =
-      transfer_best(vdev, buffer, count, offset, &done, counters.direct_reads,
-                    counters.buffered_reads,
-                    [](int fd, char* b, size_t n, loff_t o) { return pread(fd, b, n, o); });
+  const int error = transfer_best(
+      vdev, buffer, count, offset, &done, counters.direct_reads, counters.buffered_reads,
+      [](int fd, char* b, size_t n, loff_t o) { return pread(fd, b, n, o); });
   return error != 0 ? error : finish(count, done, resid);
 }
 

@@ -56,8 +56,8 @@ Nvlist missing_vdev(uint64_t id) {
 }
 
 struct Labels {
-  Nvlist newest;                        // the pool-wide facts
-  std::map<uint64_t, Nvlist> tops;      // by vdev id
+  Nvlist newest;                    // the pool-wide facts
+  std::map<uint64_t, Nvlist> tops;  // by vdev id
   std::map<uint64_t, uint64_t> top_txgs;
   std::map<uint64_t, std::string> paths;  // by leaf guid
 };
@@ -80,8 +80,7 @@ Status add_label(Labels& labels, Nvlist label, const std::string& path) {
       labels.top_txgs[id] = txg;
     }
   }
-  if (labels.newest == nullptr ||
-      number_in(labels.newest.get(), ZPOOL_CONFIG_POOL_TXG) < txg) {
+  if (labels.newest == nullptr || number_in(labels.newest.get(), ZPOOL_CONFIG_POOL_TXG) < txg) {
     labels.newest = std::move(label);
   }
   return {};
@@ -149,8 +148,9 @@ Result<Nvlist> pool_config(const std::string& name, const std::vector<std::strin
                                            name + "'; open it under its own name"};
   }
   if (number_in(labels.newest.get(), ZPOOL_CONFIG_POOL_STATE) == POOL_STATE_DESTROYED) {
-    return Error{ErrorCode::kNotAPool, "the pool '" + name + "' was destroyed; `zpool import -D` "
-                                       "can bring it back"};
+    return Error{ErrorCode::kNotAPool, "the pool '" + name +
+                                           "' was destroyed; `zpool import -D` "
+                                           "can bring it back"};
   }
   return build_config(labels);
 }

@@ -57,8 +57,8 @@ uint64_t available_bytes() {
                              std::chrono::steady_clock::now().time_since_epoch())
                              .count();
   int64_t expired_ms = expires_ms.load();
-  if (now_ms >= expired_ms && expires_ms.compare_exchange_strong(expired_ms,
-                                                                 now_ms + kReadingLifeMs)) {
+  if (now_ms >= expired_ms &&
+      expires_ms.compare_exchange_strong(expired_ms, now_ms + kReadingLifeMs)) {
     reading = available_now_bytes();
   }
   const uint64_t bytes = reading.load();

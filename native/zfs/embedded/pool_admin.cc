@@ -87,8 +87,9 @@ Status EmbeddedPool::close_last() {
   {
     std::lock_guard lock(files_mutex_);
     if (!files_.empty()) {
-      return Error{ErrorCode::kBusy, files_.begin()->first + " is still open; let go of its files "
-                                                             "before closing the pool"};
+      return Error{ErrorCode::kBusy, files_.begin()->first +
+                                         " is still open; let go of its files "
+                                         "before closing the pool"};
     }
   }
   const int error = iz_pool_close(pool_);
@@ -101,11 +102,11 @@ Status EmbeddedPool::close_last() {
 Status EmbeddedPool::check_name(const std::string& name, bool is_snapshot) const {
   namecheck_err_t why;
   char what = 0;
-  const bool in_pool = name == name_ || name.rfind(name_ + "/", 0) == 0 ||
-                       name.rfind(name_ + "@", 0) == 0;
+  const bool in_pool =
+      name == name_ || name.rfind(name_ + "/", 0) == 0 || name.rfind(name_ + "@", 0) == 0;
   if (!in_pool) {
-    return Error{ErrorCode::kInvalid, "'" + name + "' is not in the pool '" + name_ +
-                                          "'; give the full name"};
+    return Error{ErrorCode::kInvalid,
+                 "'" + name + "' is not in the pool '" + name_ + "'; give the full name"};
   }
   const bool has_at = name.find('@') != std::string::npos;
   if (entity_namecheck(name.c_str(), &why, &what) != 0 || has_at != is_snapshot) {
@@ -145,8 +146,9 @@ Status EmbeddedPool::create_dataset(const std::string& name, const Properties& p
   if (error != 0) return property_error(error, problem.data(), name);
   error = iz_dataset_create(pool_, name.c_str());
   if (error == ENOENT) {
-    return Error{ErrorCode::kNotFound, "the parent of '" + name + "' does not exist; create it "
-                                       "first"};
+    return Error{ErrorCode::kNotFound, "the parent of '" + name +
+                                           "' does not exist; create it "
+                                           "first"};
   }
   if (error != 0) return make_error(error, "cannot create '" + name + "'");
   if (properties.empty()) return {};
@@ -164,8 +166,9 @@ Status EmbeddedPool::destroy_dataset(const std::string& name) {
   if (!named) return named;
   const int error = iz_dataset_destroy(pool_, name.c_str());
   if (error == EEXIST || error == EBUSY) {
-    return Error{ErrorCode::kBusy, "'" + name + "' has children or snapshots, or is open; remove "
-                                                "or close those first"};
+    return Error{ErrorCode::kBusy, "'" + name +
+                                       "' has children or snapshots, or is open; remove "
+                                       "or close those first"};
   }
   return status_of(error, "cannot destroy '" + name + "'");
 }

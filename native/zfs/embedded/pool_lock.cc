@@ -28,8 +28,8 @@ std::string owner_of(int fd) {
 // The owner removes the file when it lets go: a lock on a removed file is worth nothing.
 bool still_there(int fd, const std::string& path) {
   struct stat ours, named;
-  return fstat(fd, &ours) == 0 && stat(path.c_str(), &named) == 0 &&
-         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+  return fstat(fd, &ours) == 0 && stat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
 }
 
 }  // namespace
@@ -74,8 +74,9 @@ Status PoolLock::take_file(const std::string& vdev) {
 Status PoolLock::take_device(const std::string& vdev) {
   const int fd = open(vdev.c_str(), O_RDWR | O_EXCL | O_CLOEXEC);
   if (fd < 0 && errno == EBUSY) {
-    return Error{ErrorCode::kInUse, vdev + " is mounted, or in use by the kernel or another "
-                                           "process; unmount or export it first"};
+    return Error{ErrorCode::kInUse, vdev +
+                                        " is mounted, or in use by the kernel or another "
+                                        "process; unmount or export it first"};
   }
   if (fd < 0) return make_error(errno, "cannot open " + vdev);
   held_.push_back({fd, ""});

@@ -4,12 +4,9 @@
  */
 #include <sys/zfs_context.h>
 
-int
-taskq_cancel_id(taskq_t *queue, taskqid_t id)
-{
-	(void) id;
-	/* Nothing ever runs on the delay queue: libzpool drops what is dispatched to it. */
-	if (queue != system_delay_taskq)
-		taskq_wait(queue);
-	return (ENOENT);
+int taskq_cancel_id(taskq_t* queue, taskqid_t id) {
+  (void)id;
+  /* Nothing ever runs on the delay queue: libzpool drops what is dispatched to it. */
+  if (queue != system_delay_taskq) taskq_wait(queue);
+  return (ENOENT);
 }

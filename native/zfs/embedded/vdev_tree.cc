@@ -111,7 +111,8 @@ Status check_layout(const PoolCreate& pool) {
   namecheck_err_t why;
   char what = 0;
   if (pool_namecheck(pool.name.c_str(), &why, &what) != 0) {
-    return invalid("'" + pool.name + "' is no name for a pool; begin with a letter and use "
+    return invalid("'" + pool.name +
+                   "' is no name for a pool; begin with a letter and use "
                    "letters, digits, '-', '_' and '.' (not mirror, raidz, draid, spare or log)");
   }
   const LayoutRule rule = rule_of(pool.layout);

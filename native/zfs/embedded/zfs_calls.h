@@ -15,9 +15,9 @@ extern "C" {
 #endif
 
 enum {
-	IZ_ESUSPENDED = 5001, /* the pool stopped after a lost device */
-	IZ_ECHECKSUM = 5002,  /* data whose checksum is wrong, and no good copy */
-	IZ_EREADONLY = 5003,  /* a snapshot, or a pool opened read-only */
+  IZ_ESUSPENDED = 5001, /* the pool stopped after a lost device */
+  IZ_ECHECKSUM = 5002,  /* data whose checksum is wrong, and no good copy */
+  IZ_EREADONLY = 5003,  /* a snapshot, or a pool opened read-only */
 };
 
 struct nvlist;
@@ -27,133 +27,133 @@ typedef struct iz_file iz_file_t;
 
 /* start.c: OpenZFS itself, once a process. */
 typedef struct iz_start {
-	uint64_t dirty_max_bytes; /* unwritten data a pool may hold in memory */
-	uint64_t arc_min_bytes;
+  uint64_t dirty_max_bytes; /* unwritten data a pool may hold in memory */
+  uint64_t arc_min_bytes;
 } iz_start_t;
-void iz_start(const iz_start_t *options);
+void iz_start(const iz_start_t* options);
 
 /* pool.c. `iz_pool_close` exports the pool; EBUSY while anything in it is open. */
-int iz_pool_create(const char *name, struct nvlist *vdev_root);
-int iz_pool_import(const char *name, struct nvlist *config);
-int iz_pool_hold(const char *name, iz_pool_t **pool);
-int iz_pool_close(iz_pool_t *pool);
-const char *iz_pool_name(const iz_pool_t *pool);
-int iz_pool_suspended(iz_pool_t *pool);
-uint64_t iz_pool_synced_txg(iz_pool_t *pool);
+int iz_pool_create(const char* name, struct nvlist* vdev_root);
+int iz_pool_import(const char* name, struct nvlist* config);
+int iz_pool_hold(const char* name, iz_pool_t** pool);
+int iz_pool_close(iz_pool_t* pool);
+const char* iz_pool_name(const iz_pool_t* pool);
+int iz_pool_suspended(iz_pool_t* pool);
+uint64_t iz_pool_synced_txg(iz_pool_t* pool);
 /* What `zpool status` reads: the caller frees the nvlist. */
-int iz_pool_stats(iz_pool_t *pool, struct nvlist **stats);
-int iz_pool_clear(iz_pool_t *pool);
-int iz_pool_scrub(iz_pool_t *pool, int start);
+int iz_pool_stats(iz_pool_t* pool, struct nvlist** stats);
+int iz_pool_clear(iz_pool_t* pool);
+int iz_pool_scrub(iz_pool_t* pool, int start);
 
 /* damage.c: what reads and scrubs found broken, collected since open or the last clear. */
-typedef void iz_damage_cb_t(void *context, const char *dataset, uint64_t object, uint64_t level,
-    uint64_t record);
-void iz_damage_each(iz_pool_t *pool, iz_damage_cb_t *callback, void *context);
-void iz_damage_forget(const char *pool_name);
+typedef void iz_damage_cb_t(void* context, const char* dataset, uint64_t object, uint64_t level,
+                            uint64_t record);
+void iz_damage_each(iz_pool_t* pool, iz_damage_cb_t* callback, void* context);
+void iz_damage_forget(const char* pool_name);
 
 /* txg.c */
-uint64_t iz_open_txg(iz_pool_t *pool);
-int iz_wait_synced(iz_pool_t *pool, uint64_t txg);
+uint64_t iz_open_txg(iz_pool_t* pool);
+int iz_wait_synced(iz_pool_t* pool, uint64_t txg);
 
 /* dataset.c */
 typedef struct iz_dataset_stat {
-	const char *name;
-	int is_snapshot;
-	uint64_t used_bytes;
-	uint64_t referenced_bytes;
-	uint64_t logical_referenced_bytes;
-	uint64_t available_bytes;
-	uint64_t created_s;
-	uint64_t created_txg;
-	uint64_t compress_ratio_percent;
+  const char* name;
+  int is_snapshot;
+  uint64_t used_bytes;
+  uint64_t referenced_bytes;
+  uint64_t logical_referenced_bytes;
+  uint64_t available_bytes;
+  uint64_t created_s;
+  uint64_t created_txg;
+  uint64_t compress_ratio_percent;
 } iz_dataset_stat_t;
-typedef void iz_dataset_cb_t(void *context, const iz_dataset_stat_t *stat);
-int iz_dataset_create(iz_pool_t *pool, const char *name);
-int iz_dataset_destroy(iz_pool_t *pool, const char *name);
-int iz_dataset_each(iz_pool_t *pool, const char *root, int snapshots, iz_dataset_cb_t *callback,
-    void *context);
-int iz_dataset_exists(const char *name);
+typedef void iz_dataset_cb_t(void* context, const iz_dataset_stat_t* stat);
+int iz_dataset_create(iz_pool_t* pool, const char* name);
+int iz_dataset_destroy(iz_pool_t* pool, const char* name);
+int iz_dataset_each(iz_pool_t* pool, const char* root, int snapshots, iz_dataset_cb_t* callback,
+                    void* context);
+int iz_dataset_exists(const char* name);
 /* Gives the pool's root dataset its directories when it has none. */
-int iz_dataset_ensure_root(iz_pool_t *pool);
+int iz_dataset_ensure_root(iz_pool_t* pool);
 
 /* snapshot.c */
-int iz_snapshot(iz_pool_t *pool, const char *const *names, size_t count);
-int iz_snapshots_destroy(iz_pool_t *pool, const char *const *names, size_t count);
-int iz_rollback(iz_pool_t *pool, const char *dataset, const char *snapshot);
-int iz_clone(iz_pool_t *pool, const char *snapshot, const char *name);
+int iz_snapshot(iz_pool_t* pool, const char* const* names, size_t count);
+int iz_snapshots_destroy(iz_pool_t* pool, const char* const* names, size_t count);
+int iz_rollback(iz_pool_t* pool, const char* dataset, const char* snapshot);
+int iz_clone(iz_pool_t* pool, const char* snapshot, const char* name);
 
 /* properties.c: `iz_properties_set` checks all values before it changes any; what it does not
  * like is described in `problem`. */
-typedef void iz_property_cb_t(void *context, const char *name, const char *value);
-int iz_properties_each(iz_pool_t *pool, const char *dataset, iz_property_cb_t *callback,
-    void *context);
-int iz_properties_check(const char *const *names, const char *const *values, size_t count,
-    char *problem, size_t problem_size);
-int iz_properties_set(iz_pool_t *pool, const char *dataset, const char *const *names,
-    const char *const *values, size_t count, char *problem, size_t problem_size);
+typedef void iz_property_cb_t(void* context, const char* name, const char* value);
+int iz_properties_each(iz_pool_t* pool, const char* dataset, iz_property_cb_t* callback,
+                       void* context);
+int iz_properties_check(const char* const* names, const char* const* values, size_t count,
+                        char* problem, size_t problem_size);
+int iz_properties_set(iz_pool_t* pool, const char* dataset, const char* const* names,
+                      const char* const* values, size_t count, char* problem, size_t problem_size);
 
 /* zpl.c, namespace.c: the directories of an open dataset. Paths are relative to its root. */
-int iz_dataset_open(iz_pool_t *pool, const char *name, iz_dataset_t **dataset);
-void iz_dataset_close(iz_dataset_t *dataset);
-int iz_create(iz_dataset_t *dataset, const char *path, uint32_t record_size, uint64_t *object);
-int iz_make_folder(iz_dataset_t *dataset, const char *path);
-int iz_lookup(iz_dataset_t *dataset, const char *path, uint64_t *object, int *is_directory);
-int iz_rename(iz_dataset_t *dataset, const char *from, const char *to, uint64_t *replaced);
+int iz_dataset_open(iz_pool_t* pool, const char* name, iz_dataset_t** dataset);
+void iz_dataset_close(iz_dataset_t* dataset);
+int iz_create(iz_dataset_t* dataset, const char* path, uint32_t record_size, uint64_t* object);
+int iz_make_folder(iz_dataset_t* dataset, const char* path);
+int iz_lookup(iz_dataset_t* dataset, const char* path, uint64_t* object, int* is_directory);
+int iz_rename(iz_dataset_t* dataset, const char* from, const char* to, uint64_t* replaced);
 /* Takes the name away; `*freed` is a file whose data iz_free_unlinked() must free, or 0. */
-int iz_unlink(iz_dataset_t *dataset, const char *path, uint64_t *freed);
-int iz_free_unlinked(iz_dataset_t *dataset, uint64_t object);
+int iz_unlink(iz_dataset_t* dataset, const char* path, uint64_t* freed);
+int iz_free_unlinked(iz_dataset_t* dataset, uint64_t object);
 /* Finishes what a crash left on the delete queue. */
-int iz_drain_unlinked(iz_dataset_t *dataset);
-typedef void iz_entry_cb_t(void *context, const char *name, uint64_t object, int is_directory);
-int iz_list(iz_dataset_t *dataset, const char *path, iz_entry_cb_t *callback, void *context);
+int iz_drain_unlinked(iz_dataset_t* dataset);
+typedef void iz_entry_cb_t(void* context, const char* name, uint64_t object, int is_directory);
+int iz_list(iz_dataset_t* dataset, const char* path, iz_entry_cb_t* callback, void* context);
 
 /* file.c: an open file keeps its dnode and attributes at hand. */
 typedef struct iz_piece {
-	const void *data;
-	size_t size_bytes;
+  const void* data;
+  size_t size_bytes;
 } iz_piece_t;
 
 typedef struct iz_file_info {
-	uint64_t size_bytes;
-	uint64_t allocated_bytes;
-	uint32_t record_size_bytes;
+  uint64_t size_bytes;
+  uint64_t allocated_bytes;
+  uint32_t record_size_bytes;
 } iz_file_info_t;
 
 typedef struct iz_record_pointer {
-	int is_hole;
-	int is_sha256_of_data;
-	uint8_t checksum[32];
-	uint64_t birth_txg;
+  int is_hole;
+  int is_sha256_of_data;
+  uint8_t checksum[32];
+  uint64_t birth_txg;
 } iz_record_pointer_t;
 
-int iz_file_open(iz_dataset_t *dataset, uint64_t object, iz_file_t **file);
-void iz_file_close(iz_file_t *file);
-void iz_file_info(iz_file_t *file, iz_file_info_t *info);
-int iz_file_truncate(iz_file_t *file, uint64_t size_bytes);
-int iz_file_record_pointer(iz_file_t *file, uint64_t record, iz_record_pointer_t *pointer);
+int iz_file_open(iz_dataset_t* dataset, uint64_t object, iz_file_t** file);
+void iz_file_close(iz_file_t* file);
+void iz_file_info(iz_file_t* file, iz_file_info_t* info);
+int iz_file_truncate(iz_file_t* file, uint64_t size_bytes);
+int iz_file_record_pointer(iz_file_t* file, uint64_t record, iz_record_pointer_t* pointer);
 
 /* read.c. Each read has its own `error`. */
 typedef struct iz_read {
-	uint64_t offset_bytes;
-	size_t length_bytes;
-	void *into;
-	int error;
+  uint64_t offset_bytes;
+  size_t length_bytes;
+  void* into;
+  int error;
 } iz_read_t;
-void iz_file_read(iz_file_t *file, iz_read_t *reads, size_t count);
+void iz_file_read(iz_file_t* file, iz_read_t* reads, size_t count);
 
 /* apply.c: all of `changes` in one transaction. */
 typedef struct iz_change {
-	iz_file_t *file;
-	int is_punch;
-	uint64_t offset_bytes;
-	uint64_t length_bytes;
-	const iz_piece_t *pieces;
-	size_t piece_count;
+  iz_file_t* file;
+  int is_punch;
+  uint64_t offset_bytes;
+  uint64_t length_bytes;
+  const iz_piece_t* pieces;
+  size_t piece_count;
 } iz_change_t;
-int iz_apply(iz_dataset_t *dataset, const iz_change_t *changes, size_t count, uint64_t *txg);
+int iz_apply(iz_dataset_t* dataset, const iz_change_t* changes, size_t count, uint64_t* txg);
 /* Makes an open file hold exactly these bytes. */
-int iz_file_replace(iz_file_t *file, const iz_piece_t *pieces, size_t piece_count,
-    uint64_t length_bytes, uint64_t *txg);
+int iz_file_replace(iz_file_t* file, const iz_piece_t* pieces, size_t piece_count,
+                    uint64_t length_bytes, uint64_t* txg);
 
 #ifdef __cplusplus
 }

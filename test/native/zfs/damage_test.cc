@@ -83,8 +83,8 @@ TEST_F(DamageTest, ASingleDiskNamesTheRecord) {
   files.reset();
   ASSERT_OK(pool_->close());
   pool_.reset();
-  const auto places = find_on_disk(0, Bytes(data.begin() + 5 * kRecord,
-                                            data.begin() + 5 * kRecord + 64));
+  const auto places =
+      find_on_disk(0, Bytes(data.begin() + 5 * kRecord, data.begin() + 5 * kRecord + 64));
   ASSERT_EQ(places.size(), 1u);
   damage(0, places[0] + 1000, Bytes(100, 0x55));
 
@@ -174,7 +174,7 @@ TEST_F(DamageTest, TheOnlyDiskIsLostAndComesBack) {
   EXPECT_ERROR(pool_->set_properties(name_ + "/ds", {{"atime", "off"}}), ErrorCode::kSuspended);
   EXPECT_ERROR(pool_->scrub_start(), ErrorCode::kSuspended);
   EXPECT_ERROR(pool_->clear_errors(), ErrorCode::kSuspended);  // it is not back yet
-  EXPECT_EQ(read_at(*files, *file, 0, data.size()), data);      // cached
+  EXPECT_EQ(read_at(*files, *file, 0, data.size()), data);     // cached
 
   set_file_fault(vdevs_[0], FileFault::kNone);
   ASSERT_OK(pool_->clear_errors());

@@ -31,23 +31,22 @@ Bytes random_bytes(size_t size, uint64_t seed);
 Bytes sha256_of(const Bytes& data);
 
 // `EXPECT_OK(status)` prints the message of what failed.
-#define EXPECT_OK(expression)                                                        \
-  do {                                                                               \
-    const auto& outcome = (expression);                                              \
-    EXPECT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().message);      \
+#define EXPECT_OK(expression)                                                   \
+  do {                                                                          \
+    const auto& outcome = (expression);                                         \
+    EXPECT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().message); \
   } while (0)
-#define ASSERT_OK(expression)                                                        \
-  do {                                                                               \
-    const auto& outcome = (expression);                                              \
-    ASSERT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().message);      \
+#define ASSERT_OK(expression)                                                   \
+  do {                                                                          \
+    const auto& outcome = (expression);                                         \
+    ASSERT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().message); \
   } while (0)
-#define EXPECT_ERROR(expression, expected)                                           \
-  do {                                                                               \
-    const auto& outcome = (expression);                                              \
-    ASSERT_FALSE(outcome.ok());                                                      \
-    EXPECT_EQ(error_name(outcome.error().code), error_name(expected))                \
-        << outcome.error().message;                                                  \
-    EXPECT_FALSE(outcome.error().message.empty());                                   \
+#define EXPECT_ERROR(expression, expected)                                                        \
+  do {                                                                                            \
+    const auto& outcome = (expression);                                                           \
+    ASSERT_FALSE(outcome.ok());                                                                   \
+    EXPECT_EQ(error_name(outcome.error().code), error_name(expected)) << outcome.error().message; \
+    EXPECT_FALSE(outcome.error().message.empty());                                                \
   } while (0)
 
 Result<Txg> write_at(DatasetFiles& files, FileId file, uint64_t offset, const Bytes& data);

@@ -37,17 +37,21 @@ TEST_F(PoolsTest, RefusesBadLayouts) {
   refused({"a/b", {a}, Layout::kStripe, 512 * kMiB, 12, {}});
   refused({name_, {a}, Layout::kStripe, 512 * kMiB, 12, {{"recordsize", "3K"}}});
   refused({name_, {scratch_.path()}, Layout::kStripe, 512 * kMiB, 12, {}});
-  EXPECT_ERROR(embedded::create_pool(
-                   {name_, {"/nowhere/at/all"}, Layout::kStripe, 512 * kMiB, 12, {}}, {}),
-               ErrorCode::kNotFound);
+  EXPECT_ERROR(
+      embedded::create_pool({name_, {"/nowhere/at/all"}, Layout::kStripe, 512 * kMiB, 12, {}}, {}),
+      ErrorCode::kNotFound);
 }
 
 TEST_F(PoolsTest, EveryLayoutStoresData) {
-  struct Case { Layout layout; unsigned vdevs; const char* group; };
-  for (const Case& wanted : {Case{Layout::kStripe, 3, ""}, Case{Layout::kMirror, 2, "mirror-0"},
-                             Case{Layout::kRaidz1, 3, "raidz1-0"},
-                             Case{Layout::kRaidz2, 4, "raidz2-0"},
-                             Case{Layout::kRaidz3, 5, "raidz3-0"}}) {
+  struct Case {
+    Layout layout;
+    unsigned vdevs;
+    const char* group;
+  };
+  for (const Case& wanted :
+       {Case{Layout::kStripe, 3, ""}, Case{Layout::kMirror, 2, "mirror-0"},
+        Case{Layout::kRaidz1, 3, "raidz1-0"}, Case{Layout::kRaidz2, 4, "raidz2-0"},
+        Case{Layout::kRaidz3, 5, "raidz3-0"}}) {
     SCOPED_TRACE(wanted.group);
     vdevs_.clear();
     create(wanted.layout, wanted.vdevs, 128 * kMiB);
@@ -289,11 +293,11 @@ TEST_F(PoolsTest, PropertiesAreTextBothWays) {
   create(Layout::kStripe, 1, 512 * kMiB, {{"compression", "zstd"}, {"atime", "off"}});
   ASSERT_OK(pool_->create_dataset(name_ + "/a", {{"checksum", "sha256"}, {"quota", "100M"}}));
   ASSERT_OK(pool_->set_properties(name_ + "/a", {{"recordsize", "256K"},
-                                                {"refquota", "52428800"},
-                                                {"reservation", "10M"},
-                                                {"my:note", "any text"},
-                                                {"dnodesize", "auto"},
-                                                {"copies", "2"}}));
+                                                 {"refquota", "52428800"},
+                                                 {"reservation", "10M"},
+                                                 {"my:note", "any text"},
+                                                 {"dnodesize", "auto"},
+                                                 {"copies", "2"}}));
   auto got = pool_->get_properties(name_ + "/a");
   ASSERT_OK(got);
   Properties& values = *got;
@@ -314,10 +318,10 @@ TEST_F(PoolsTest, PropertiesAreTextBothWays) {
   ASSERT_OK(pool_->set_properties(name_ + "/a", {{"quota", "none"}, {"reservation", "none"}}));
   EXPECT_EQ((*pool_->get_properties(name_ + "/a"))["quota"], "0");
 
-  const Properties bad[] = {{{"recordsize", "100K"}}, {{"recordsize", "32M"}},
-                            {{"compression", "zip"}}, {{"nonsense", "1"}}, {{"used", "5"}},
-                            {{"casesensitivity", "mixed"}}, {{"quota", "lots"}},
-                            {{"volsize", "1G"}}, {{"quota", "99999999999999999999"}}};
+  const Properties bad[] = {
+      {{"recordsize", "100K"}}, {{"recordsize", "32M"}}, {{"compression", "zip"}},
+      {{"nonsense", "1"}},      {{"used", "5"}},         {{"casesensitivity", "mixed"}},
+      {{"quota", "lots"}},      {{"volsize", "1G"}},     {{"quota", "99999999999999999999"}}};
   for (const Properties& one : bad) {
     auto status = pool_->set_properties(name_ + "/a", one);
     EXPECT_ERROR(status, ErrorCode::kInvalid);
@@ -424,7 +428,8 @@ TEST_F(PoolsTest, AQuotaIsAnErrorToo) {
 }
 
 TEST_F(PoolsTest, TheHostsListOfPoolsIsLeftAlone) {
-  struct stat before{}, after{};
+  struct stat before {
+  }, after{};
   const int had = stat("/etc/zfs/zpool.cache", &before);
   create();
   ASSERT_OK(pool_->close());
