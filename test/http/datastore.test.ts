@@ -190,7 +190,6 @@ test('usage is by layout; gc tells what snapshots hold', () =>
     assert.equal((await call('GET', '/v1/namespaces/r/usage')).json, { bytes: 20 })
     const created = new Date('2026-11-24T22:31:05Z')
     stores.collected = {
-      freedBytes: 1,
       heldBytes: 2,
       snapshots: [{ name: 's', created, usedBytes: 2 }]
     }

@@ -20,7 +20,7 @@ async function open(): Promise<{ stores: Stores; close: () => Promise<void> }> {
     return { stores: new MemoryStores(), close: async () => {} }
   }
   const repo = await openRepo({ path: kind, create: true, pool: { sizeBytes: 8 * 1024 ** 3 } })
-  return { stores: new RepoStores(repo), close: async () => repo.close() }
+  return { stores: new RepoStores(repo, console), close: async () => repo.close() }
 }
 
 const { stores, close } = await open()

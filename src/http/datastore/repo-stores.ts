@@ -1,3 +1,5 @@
+import { ClosedError } from '../../errors.ts'
+import type { Logger } from 'pino'
 import type { Repo } from '../../repo/types.ts'
 import type { Blocks, Collected, Stores, Usage } from './stores.ts'
 
@@ -9,10 +11,14 @@ export class RepoStores implements Stores {
   readonly blocks: Blocks
   readonly records: Stores['records']
   readonly #repo: Repo
+  readonly #log: Pick<Logger, 'error'>
   #usage: { at: number; figures: Promise<Usage> } | undefined
 
-  constructor(repo: Repo) {
+  #compacting: Promise<unknown> | undefined
+
+  constructor(repo: Repo, log: Pick<Logger, 'error'>) {
     this.#repo = repo
+    this.#log = log
     const { blockstore, datastore } = repo.withDurability('flush')
     this.blocks = blockstore
     this.records = datastore
@@ -33,7 +39,7 @@ export class RepoStores implements Stores {
   }
 
   async collect(): Promise<Collected> {
-    const freedBytes = await this.#repo.compact()
+    this.#compact()
     await this.#repo.flush()
     const { datasets } = await this.#repo.stat()
     let heldBytes = 0
@@ -46,7 +52,19 @@ export class RepoStores implements Stores {
       created,
       usedBytes
     }))
-    return { freedBytes, heldBytes, snapshots }
+    return { heldBytes, snapshots }
+  }
+
+  /** In the background, because Kubo's collector waits, and holds up adds meanwhile. */
+  #compact(): void {
+    this.#compacting ??= this.#repo
+      .compact()
+      .catch((error: unknown) => {
+        if (!(error instanceof ClosedError)) {
+          this.#log.error({ err: error }, 'giving back the space of packs failed')
+        }
+      })
+      .finally(() => (this.#compacting = undefined))
   }
 
   async #ask(): Promise<Usage> {

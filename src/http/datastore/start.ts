@@ -31,7 +31,7 @@ export async function startDatastoreServer(
   const listen = parseDatastoreAddress(door.listen ?? `unix:${join(repo.path, SOCKET)}`)
   const token = await tokenOf(repo, door, listen)
   const tls = await tlsOf(door)
-  const stores = new RepoStores(repo)
+  const stores = new RepoStores(repo, log)
   return serveStores({
     stores,
     listen,

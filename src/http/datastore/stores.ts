@@ -19,9 +19,8 @@ export interface HoldingSnapshot {
   usedBytes: number
 }
 
-/** What a collection gave back, and what comes back later. */
+/** What was deleted and comes back later. */
 export interface Collected {
-  freedBytes: number
   /** Deleted, but still in a snapshot. */
   heldBytes: number
   snapshots: HoldingSnapshot[]
@@ -45,6 +44,6 @@ export interface Stores {
   /** Returns once all that was acknowledged before the call is on disk. */
   flush(): Promise<void>
   usage(): Promise<Usage>
-  /** Gives back what deleted blocks occupied, and tells what snapshots still hold. */
+  /** Begins to give back what deleted blocks occupy in packs; tells what snapshots hold. */
   collect(): Promise<Collected>
 }

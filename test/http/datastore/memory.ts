@@ -10,7 +10,7 @@ export class MemoryStores implements Stores {
   readonly blocks: Blocks & MemoryBlocks = new MemoryBlocks()
   readonly records = new OrderedDatastore()
   flushes = 0
-  collected: Collected = { freedBytes: 0, heldBytes: 0, snapshots: [] }
+  collected: Collected = { heldBytes: 0, snapshots: [] }
   maxBytes = 1_000_000_000
 
   async flush(): Promise<void> {
