@@ -71,7 +71,7 @@ if (why != null) {
     within(async (folder, program) => {
       const address = `unix:${join(folder, 's')}`
       await serving([address, join(folder, 'repo')], {}, async () => {
-        assert.is(await goTests(program, '', { IPFS_ZFS_TEST_ADDRESS: address }), 15)
+        assert.is(await goTests(program, '', { IPFS_ZFS_TEST_ADDRESS: address }), 13)
       })
     }))
 
