@@ -19,13 +19,22 @@ interface Outcome {
   output: string
 }
 
-const FILE_TIMEOUT_MS = 15 * 60_000
+interface Job {
+  name: string
+  command: string
+  args: string[]
+  timeout_ms: number
+}
 
-function run(name: string, command: string, args: string[]): Promise<Outcome> {
+const FILE_TIMEOUT_MS = 15 * 60_000
+/** The native tests are all built first, with the sanitizers. */
+const NATIVE_TIMEOUT_MS = 45 * 60_000
+
+function run({ name, command, args, timeout_ms }: Job): Promise<Outcome> {
   const started = performance.now()
   return new Promise(resolve => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    const timer = setTimeout(() => child.kill('SIGKILL'), FILE_TIMEOUT_MS)
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeout_ms)
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -57,18 +66,25 @@ async function main(): Promise<void> {
   const parts = args.filter(arg => !arg.startsWith('--'))
   const chosen = (name: string): boolean =>
     parts.length === 0 || parts.some(part => name.includes(part))
-  const jobs = globSync('test/**/*.test.ts')
+  const jobs: Job[] = globSync('test/**/*.test.ts')
     .sort()
     .filter(chosen)
-    .map(file => ({ name: file, command: process.execPath, args: ['--expose-gc', file] }))
+    .map(file => ({
+      name: file,
+      command: process.execPath,
+      args: ['--expose-gc', file],
+      timeout_ms: FILE_TIMEOUT_MS
+    }))
   if (!args.includes('--no-native') && chosen('test/native')) {
-    jobs.push({ name: 'test/native', command: 'test/native/run.sh', args: [] })
+    const command = 'test/native/run.sh'
+    // First, since it takes longest.
+    jobs.unshift({ name: 'test/native', command, args: [], timeout_ms: NATIVE_TIMEOUT_MS })
   }
 
   const outcomes: Outcome[] = []
   const worker = async (): Promise<void> => {
     for (let job = jobs.shift(); job != null; job = jobs.shift()) {
-      const outcome = await run(job.name, job.command, job.args)
+      const outcome = await run(job)
       outcomes.push(outcome)
       report(outcome)
     }
