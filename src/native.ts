@@ -166,6 +166,13 @@ export interface Store {
   get(multihashes: Uint8Array[]): Promise<GotBlock[]>
   /** Sizes in bytes, -1 where absent. */
   sizes(multihashes: Uint8Array[]): Promise<Float64Array>
+  /**
+   * `get` of one multihash without a promise: its bytes, null where there is none, undefined when
+   * only `get` can tell because it would have to wait (or the block has more than 64 KiB).
+   */
+  getNow(multihash: Uint8Array): Uint8Array | null | undefined
+  /** `sizes` in the same way: -1 where absent, undefined when only `sizes` can tell. */
+  sizeNow(multihash: Uint8Array): number | undefined
   remove(multihashes: Uint8Array[], durability: Durability): Promise<void>
   /** `from`: 32 bytes, or undefined to begin. */
   scan(from: Uint8Array | undefined, limit: number): Promise<ScanPage>
@@ -260,6 +267,8 @@ interface Addon {
     lengths: Uint8Array
   ): Promise<[buffers: ArrayBuffer[], places: Int32Array]>
   sizes(store: StoreHandle, bytes: Uint8Array, lengths: Uint8Array): Promise<Float64Array>
+  getNow(store: StoreHandle, multihash: Uint8Array): Uint8Array | null | undefined
+  sizeNow(store: StoreHandle, multihash: Uint8Array): number | undefined
   remove(
     store: StoreHandle,
     bytes: Uint8Array,
@@ -385,6 +394,15 @@ interface Packed {
   lengths: Uint8Array
 }
 
+function checkMultihash(multihash: unknown, index = 0): asserts multihash is Uint8Array {
+  const length = isUint8Array(multihash) ? multihash.length : 0
+  if (length === 0 || length > MAX_MULTIHASH_BYTES) {
+    throw new InvalidParametersError(
+      `multihash ${index} must be a Uint8Array of 1 to ${MAX_MULTIHASH_BYTES} bytes`
+    )
+  }
+}
+
 function packed(multihashes: Uint8Array[]): Packed {
   if (!Array.isArray(multihashes)) {
     throw new InvalidParametersError('multihashes must be an array')
@@ -397,18 +415,14 @@ function packed(multihashes: Uint8Array[]): Packed {
   let used = 0
   for (let i = 0; i < count; i++) {
     const multihash = multihashes[i]
-    const length = isUint8Array(multihash) ? multihash.length : 0
-    if (length === 0 || length > MAX_MULTIHASH_BYTES) {
-      throw new InvalidParametersError(
-        `multihash ${i} must be a Uint8Array of 1 to ${MAX_MULTIHASH_BYTES} bytes`
-      )
-    }
+    checkMultihash(multihash, i)
+    const { length } = multihash
     if (used + length > packedBytes.length) {
       const larger = new Uint8Array(Math.max(2 * packedBytes.length, 40 * count))
       larger.set(packedBytes)
       packedBytes = larger
     }
-    packedBytes.set(multihash as Uint8Array, used)
+    packedBytes.set(multihash, used)
     packedLengths[i] = length
     used += length
   }
@@ -580,6 +594,16 @@ class NativeStore implements Store {
   async sizes(multihashes: Uint8Array[]): Promise<Float64Array> {
     const { bytes, lengths } = packed(multihashes)
     return settled(this.#addon.sizes(this.#handle, bytes, lengths))
+  }
+
+  getNow(multihash: Uint8Array): Uint8Array | null | undefined {
+    checkMultihash(multihash)
+    return this.#addon.getNow(this.#handle, multihash)
+  }
+
+  sizeNow(multihash: Uint8Array): number | undefined {
+    checkMultihash(multihash)
+    return this.#addon.sizeNow(this.#handle, multihash)
   }
 
   async remove(multihashes: Uint8Array[], durability: Durability): Promise<void> {

@@ -246,6 +246,42 @@ class Sizes : public StoreTask {
   std::vector<int64_t> sizes_;
 };
 
+// Answers on JavaScript's thread, so they may not wait: undefined means "ask get() or sizes()".
+constexpr size_t kNowMaxBytes = 64u << 10;  // a copy of a few microseconds
+
+Napi::Value size_now(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<StoreHandle> store = store_handle_from(info);
+  if (store == nullptr) return {};
+  const std::span<const uint8_t> multihash = bytes_from(info[1]);
+  int64_t size_bytes = 0;
+  if (!store->open() || !store->shared()->store().size_now(multihash, &size_bytes)) {
+    return info.Env().Undefined();
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(size_bytes));
+}
+
+Napi::Value get_now(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<StoreHandle> store = store_handle_from(info);
+  if (store == nullptr) return {};
+  GetBlock block;
+  block.multihash = bytes_from(info[1]);
+  napi_value buffer = nullptr;
+  const auto sink = [&](size_t, size_t size_bytes) -> uint8_t* {
+    void* bytes = nullptr;
+    if (size_bytes > kNowMaxBytes) return nullptr;
+    if (napi_create_arraybuffer(env, size_bytes, &bytes, &buffer) != napi_ok) return nullptr;
+    return static_cast<uint8_t*>(bytes);
+  };
+  if (!store->open() || !store->shared()->store().get_now(block, sink)) return env.Undefined();
+  if (block.outcome != Outcome::kFound) return env.Null();
+  napi_value view = nullptr;
+  if (napi_create_typedarray(env, napi_uint8_array, block.size_bytes, buffer, 0, &view) != napi_ok) {
+    return {};
+  }
+  return {env, view};
+}
+
 // One call of the store's face that gives a T.
 template <typename T>
 class StoreCall : public StoreTask {
@@ -409,6 +445,8 @@ void add_store_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("put", Napi::Function::New<batch<Put, Lane::kWrite>>(env));
   exports.Set("get", Napi::Function::New<batch<Get, Lane::kRead>>(env));
   exports.Set("sizes", Napi::Function::New<batch<Sizes, Lane::kRead>>(env));
+  exports.Set("getNow", Napi::Function::New<get_now>(env));
+  exports.Set("sizeNow", Napi::Function::New<size_now>(env));
   exports.Set("remove", Napi::Function::New<batch<Remove, Lane::kWrite>>(env));
   exports.Set("flush", Napi::Function::New<batch<Flush, Lane::kRead>>(env));
   exports.Set("scan", Napi::Function::New<scan>(env));

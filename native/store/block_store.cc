@@ -94,6 +94,8 @@ class ShardedStore : public BlockStore {
   Status get(std::span<GetBlock> blocks, const BlockSink& sink) override;
   Status sizes(std::span<const std::span<const uint8_t>> multihashes,
                std::span<int64_t> sizes_bytes) override;
+  bool get_now(GetBlock& block, const BlockSink& sink) override;
+  bool size_now(std::span<const uint8_t> multihash, int64_t* size_bytes) override;
   Result<CommitPoint> remove(std::span<const std::span<const uint8_t>> multihashes) override;
   Result<ScanPage> scan(const Key& from, size_t limit) override;
   Result<VerifyPage> verify(const Key& from, size_t limit,
@@ -110,6 +112,7 @@ class ShardedStore : public BlockStore {
   using InFlight = std::shared_lock<std::shared_mutex>;
 
   Status begin(InFlight& in_flight);
+  Shard& shard_of(const Key& key) { return *shards_[bucket_shards_[bucket_of(key)]]; }
   template <typename MultihashOf>
   Status route(size_t count, const MultihashOf& multihash_of, Routed& routed) const;
   template <typename Page, typename Walk>
@@ -211,6 +214,22 @@ Status ShardedStore::sizes(std::span<const std::span<const uint8_t>> multihashes
     done = shards_[shard]->sizes(routed.keys_of(shard), routed.index_of(shard), sizes_bytes);
   }
   return done;
+}
+
+bool ShardedStore::get_now(GetBlock& block, const BlockSink& sink) {
+  const InFlight in_flight(in_flight_, std::try_to_lock);
+  if (!in_flight.owns_lock() || closed_.load() || !check_multihash_size(block.multihash)) {
+    return false;
+  }
+  const Key key = key_of(block.multihash);
+  return shard_of(key).get_now(key, block, sink);
+}
+
+bool ShardedStore::size_now(std::span<const uint8_t> multihash, int64_t* size_bytes) {
+  const InFlight in_flight(in_flight_, std::try_to_lock);
+  if (!in_flight.owns_lock() || closed_.load() || !check_multihash_size(multihash)) return false;
+  const Key key = key_of(multihash);
+  return shard_of(key).size_now(key, size_bytes);
 }
 
 Result<CommitPoint> ShardedStore::remove(std::span<const std::span<const uint8_t>> multihashes) {

@@ -116,6 +116,10 @@ class BlockStore {
   // Sizes in bytes; -1 where absent.
   virtual Status sizes(std::span<const std::span<const uint8_t>> multihashes,
                        std::span<int64_t> sizes_bytes) = 0;
+  // One block on a thread that must not wait: false when the answer is not in memory (or is an
+  // error, which get() and sizes() then tell). A null from the sink means that it is too large.
+  virtual bool get_now(GetBlock& block, const BlockSink& sink) = 0;
+  virtual bool size_now(std::span<const uint8_t> multihash, int64_t* size_bytes) = 0;
   // Absent ones are passed over. Space returns with the transaction group.
   virtual Result<CommitPoint> remove(std::span<const std::span<const uint8_t>> multihashes) = 0;
 

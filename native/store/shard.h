@@ -34,6 +34,8 @@ class Shard : public IndexOwner {
              const BlockSink& sink);
   Status sizes(std::span<const Key> keys, std::span<const uint32_t> index,
                std::span<int64_t> sizes_bytes);
+  bool get_now(const Key& key, GetBlock& block, const BlockSink& sink);
+  bool size_now(const Key& key, int64_t* size_bytes);
   Result<Txg> remove(std::span<const Key> keys);
 
   Result<Index::ScanEnd> scan(const Key& from, const Key& last, size_t limit, ScanPage& page);

@@ -112,6 +112,32 @@ Status Shard::sizes(std::span<const Key> keys, std::span<const uint32_t> index,
   return {};
 }
 
+bool Shard::get_now(const Key& key, GetBlock& block, const BlockSink& sink) {
+  const auto guard = epoch_.enter();
+  const auto found = index_->find_now(key);
+  if (!found) return false;
+  block.outcome = Outcome::kAbsent;
+  if (found->state == Lookup::kAbsent) return true;
+  const Location location(found->value);
+  const auto file = file_of(location);
+  if (!file) return false;
+  block.size_bytes = location.length_bytes();
+  block.bytes = sink(0, block.size_bytes);
+  block.outcome = Outcome::kFound;
+  if (block.size_bytes == 0) return true;
+  if (block.bytes == nullptr) return false;
+  ReadOp read{location.data_offset_bytes(), block.size_bytes, block.bytes};
+  return files_->read_now(*file, read);
+}
+
+bool Shard::size_now(const Key& key, int64_t* size_bytes) {
+  const auto found = index_->find_now(key);
+  if (!found) return false;
+  *size_bytes =
+      found->state == Lookup::kAbsent ? -1 : int64_t{Location(found->value).length_bytes()};
+  return true;
+}
+
 Result<Index::ScanEnd> Shard::scan(const Key& from, const Key& last, size_t limit, ScanPage& page) {
   const auto guard = epoch_.enter();
   std::vector<Record> records;

@@ -90,6 +90,9 @@ class DatasetFiles {
 
   // Reads are grouped by record inside. Returns an error only when nothing could be tried.
   virtual Status read(FileId file, std::span<ReadOp> ops) = 0;
+  // The same for one read that needs neither the disk nor another thread, on a thread that must
+  // not wait. False, with `into` in any state, when it is not so: then read() is the way.
+  virtual bool read_now(FileId file, ReadOp& op) = 0;
 
   // The newest group that holds a change of this dataset's pool, for wait_durable().
   virtual Txg open_txg() = 0;

@@ -107,7 +107,11 @@ export class ZfsBlockstore extends BaseBlockstore {
       throw notFound(cid)
     }
     const { bytes } = cid.multihash
-    const got = await this.#gate.run(async () => this.#gets.call(bytes, 0, options?.signal))
+    const now = this.#gate.now?.store.getNow(bytes)
+    const got =
+      now === undefined
+        ? await this.#gate.run(async () => this.#gets.call(bytes, 0, options?.signal))
+        : (now ?? undefined)
     yield bytesOf(cid, got)
   }
 
@@ -125,7 +129,9 @@ export class ZfsBlockstore extends BaseBlockstore {
       return undefined
     }
     const { bytes } = cid.multihash
-    const size = await this.#gate.run(async () => this.#sizes.call(bytes, 0, options?.signal))
+    const size =
+      this.#gate.now?.store.sizeNow(bytes) ??
+      (await this.#gate.run(async () => this.#sizes.call(bytes, 0, options?.signal)))
     return size < 0 ? undefined : size
   }
 

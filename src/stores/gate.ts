@@ -32,6 +32,11 @@ export class Gate<T> {
     return this.#subject
   }
 
+  /** The subject for work that ends within this event turn; undefined while nobody may enter. */
+  get now(): T | undefined {
+    return this.#opening == null && !this.#closed ? this.#subject : undefined
+  }
+
   /** Runs `work` inside. ClosedError after `close`. */
   async run<R>(work: (subject: T) => Promise<R>): Promise<R> {
     while (this.#opening != null) {

@@ -25,6 +25,25 @@ test('a batch of many sizes comes back, absent ones in their places', async () =
   )
 })
 
+test('what is in memory comes without a promise, and is what a batch gives', async () => {
+  const sizes = [0, 1, 1000, 65_535, 65_536, 65_537]
+  const { multihashes, blocks } = makeBlocks(sizes.length, i => sizes[i] ?? 0)
+  await store.put(multihashes, blocks, 'txg')
+  const absent = multihashOf(new TextEncoder().encode('never put either'))
+  assert.is(store.sizeNow(absent), -1)
+  assert.is(store.getNow(absent), null)
+  for (const [i, multihash] of multihashes.entries()) {
+    assert.is(store.sizeNow(multihash), sizes[i])
+    const got = store.getNow(multihash)
+    // Undefined is allowed, but not for all: the blocks were written a moment ago.
+    if (got !== undefined) assert.ok(equalBytes(got ?? undefined, blocks[i] as Uint8Array))
+  }
+  assert.ok(equalBytes(store.getNow(multihashes[2] as Uint8Array) ?? undefined, blocks[2] as never))
+  assert.is(store.getNow(multihashes[5] as Uint8Array), undefined, 'too large to copy here')
+  await store.remove(multihashes, 'txg')
+  assert.ok(multihashes.every(multihash => store.getNow(multihash) === null))
+})
+
 test('an empty batch is fine', async () => {
   await store.put([], [], 'txg')
   await store.remove([], 'txg')

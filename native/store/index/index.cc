@@ -69,6 +69,19 @@ uint64_t Index::find_many(std::span<const Key> keys, std::span<Found> found) con
   return version->generation;
 }
 
+std::optional<Found> Index::find_now(const Key& key) const {
+  const auto version = this->version();
+  Found found{.state = Lookup::kPending};
+  version->active->find_many({&key, 1}, {&found, 1});
+  for (const Frozen& frozen : version->frozen) frozen.table->find_many({&key, 1}, {&found, 1});
+  for (const auto& run : version->runs) {
+    if (found.state != Lookup::kPending) return found;
+    if (!run->find_now(key, &found)) return std::nullopt;
+  }
+  if (found.state == Lookup::kPending) found.state = Lookup::kAbsent;
+  return found;
+}
+
 void Index::find_again(uint64_t generation, std::span<const Key> keys,
                        std::span<Found> found) const {
   const auto version = this->version();

@@ -66,6 +66,8 @@ class Index {
   // Reading: any thread, at any time. Sets every entry of `found`. Returns the generation it
   // looked at, for find_again().
   uint64_t find_many(std::span<const Key> keys, std::span<Found> found) const;
+  // The same for one key without waiting, if its answer is in memory; else nothing.
+  std::optional<Found> find_now(const Key& key) const;
   // Appends up to `limit` live records of [from, last] to `records`, ascending.
   Result<ScanEnd> scan(const Key& from, const Key& last, size_t limit,
                        std::vector<Record>& records) const;

@@ -109,6 +109,9 @@ class Run {
   static constexpr size_t kMaxLookups = 128;
   void find_many(std::span<const Key> keys, std::span<Found> found) const;
 
+  // The same for one key without waiting; false when a page would have to be waited for.
+  bool find_now(const Key& key, Found* found) const;
+
   // The page where `key` is or would be; pages() when it is below the first.
   uint64_t page_of(const Key& key) const;
   // Reads `count` pages into `into` and proves them.

@@ -252,6 +252,20 @@ Status EmbeddedFiles::read(FileId file, std::span<ReadOp> ops) {
   return {};
 }
 
+bool EmbeddedFiles::read_now(FileId file, ReadOp& op) {
+  if (is_out_of_range(op.offset_bytes, op.length_bytes)) return false;
+  const std::shared_lock lock(files_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
+  const auto found = files_.find(file);
+  if (found == files_.end()) return false;
+  OpenFile& open = *found->second;
+  const std::shared_lock use(open.in_use, std::try_to_lock);
+  if (!use.owns_lock() || open.is_gone) return false;
+  iz_read_t read{op.offset_bytes, op.length_bytes, op.into, 0};
+  op.ok = iz_file_read_now(open.file, &read) != 0;
+  return op.ok;
+}
+
 Txg EmbeddedFiles::open_txg() { return iz_open_txg(pool_); }
 
 Status EmbeddedFiles::wait_durable(Txg txg) {

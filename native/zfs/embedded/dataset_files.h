@@ -33,6 +33,7 @@ class EmbeddedFiles final : public DatasetFiles {
   size_t apply_limit_bytes() const override;
   Result<Txg> replace(std::string_view path, std::span<const Piece> content) override;
   Status read(FileId file, std::span<ReadOp> ops) override;
+  bool read_now(FileId file, ReadOp& op) override;
   Txg open_txg() override;
   Status wait_durable(Txg txg) override;
   Result<RecordPointer> record_pointer(FileId file, uint64_t record) override;

@@ -144,3 +144,30 @@ void iz_file_read(iz_file_t* file, iz_read_t* reads, size_t count) {
   }
   finish_window(file, &window);
 }
+
+int iz_file_read_now(iz_file_t* file, iz_read_t* read) {
+  dnode_t* dn = file->dn;
+  uint64_t offset = read->offset_bytes;
+  size_t left = read->length_bytes;
+  char* into = read->into;
+
+  if (!rw_tryenter(&dn->dn_struct_rwlock, RW_READER)) return (0);
+  while (left > 0) {
+    uint64_t size = dn->dn_datablksz;
+    uint64_t record = offset / size, from = offset % size;
+    size_t length = MIN(left, size - from);
+    dmu_buf_impl_t* db = NULL;
+
+    /* fail_uncached: only a record whose buffer is there and filled. */
+    if (record > dn->dn_maxblkid ||
+        dbuf_hold_impl(dn, 0, record, B_FALSE, B_TRUE, read, &db) != 0)
+      break;
+    iz_copy(into, (char*)db->db.db_data + from, length);
+    dbuf_rele(db, read);
+    offset += length;
+    into += length;
+    left -= length;
+  }
+  rw_exit(&dn->dn_struct_rwlock);
+  return (left == 0);
+}

@@ -102,6 +102,23 @@ class IndexModelTest : public ::testing::TestWithParam<int> {
       }
     }
     ASSERT_EQ(index_->keys(), model_.size());
+    find_all_now(found, false);
+    find_all_now(found, true);
+  }
+
+  // What is said without waiting is what waiting would say; in the warm all of it is said.
+  void find_all_now(const std::vector<Found>& found, bool cold) {
+    files_.set_cold(cold);
+    for (size_t i = 0; i < keys_.size(); i++) {
+      const auto now = index_->find_now(keys_[i]);
+      ASSERT_TRUE(cold || now.has_value());
+      if (!now) continue;
+      ASSERT_EQ(now->state, found[i].state);
+      if (now->state == Lookup::kFound) {
+        ASSERT_EQ(now->value, found[i].value);
+      }
+    }
+    files_.set_cold(false);
   }
 
   void scan_some() {

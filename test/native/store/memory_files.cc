@@ -269,6 +269,10 @@ Status MemoryFiles::read(FileId file, std::span<ReadOp> ops) {
   return {};
 }
 
+bool MemoryFiles::read_now(FileId file, ReadOp& op) {
+  return !cold_ && read(file, {&op, 1}) && op.ok;
+}
+
 Txg MemoryFiles::open_txg() {
   const std::shared_lock lock(mutex_);
   return state_.txg;

@@ -46,6 +46,7 @@ class MemoryFiles : public DatasetFiles {
   size_t apply_limit_bytes() const override { return apply_limit_bytes_; }
   Result<Txg> replace(std::string_view path, std::span<const Piece> content) override;
   Status read(FileId file, std::span<ReadOp> ops) override;
+  bool read_now(FileId file, ReadOp& op) override;
   Txg open_txg() override;
   Status wait_durable(Txg txg) override;
   Result<RecordPointer> record_pointer(FileId file, uint64_t record) override;
@@ -63,6 +64,8 @@ class MemoryFiles : public DatasetFiles {
   void set_space(uint64_t bytes) { space_bytes_ = bytes; }
   uint64_t used_bytes() const;
   void set_apply_limit(size_t bytes) { apply_limit_bytes_ = bytes; }
+  // Nothing can be read without waiting.
+  void set_cold(bool cold) { cold_ = cold; }
   void set_read_hook(std::function<void()> hook) { read_hook_ = std::move(hook); }
 
   std::vector<uint8_t> content(std::string_view path) const;
@@ -89,6 +92,7 @@ class MemoryFiles : public DatasetFiles {
   std::vector<State> history_;
   std::function<Status(const char*)> fault_;
   std::function<void()> read_hook_;
+  bool cold_ = false;
   std::map<std::pair<FileId, uint64_t>, ErrorCode> damaged_;
   uint64_t space_bytes_ = UINT64_MAX;
   size_t apply_limit_bytes_ = 16u << 20;
