@@ -1,6 +1,6 @@
 /**
- * The only file that touches the addon. Few calls, batches in and batches out; every call runs on
- * the addon's own threads, and nothing here blocks the event loop.
+ * The only file that touches the addon. Few calls, batches in and batches out; every call that may
+ * wait runs on the addon's own threads, and nothing here blocks the event loop.
  *
  * All of these throw (reject with) the classes of errors.ts.
  */
@@ -10,6 +10,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isUint8Array } from 'node:util/types'
 import { InvalidParametersError, TooLargeError, fromNative } from './errors.ts'
+import { passedThroughBuffers } from './young.ts'
 
 export type Layout = 'stripe' | 'mirror' | 'raidz1' | 'raidz2' | 'raidz3'
 
@@ -577,6 +578,7 @@ class NativeStore implements Store {
   async get(multihashes: Uint8Array[]): Promise<GotBlock[]> {
     const { bytes, lengths } = packed(multihashes)
     const [buffers, places] = await settled(this.#addon.get(this.#handle, bytes, lengths))
+    passedThroughBuffers(buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0))
     const got = new Array<GotBlock>(lengths.length).fill(undefined)
     for (let i = 0; i < got.length; i++) {
       const at = places[3 * i] as number

@@ -276,7 +276,8 @@ Napi::Value get_now(const Napi::CallbackInfo& info) {
   if (!store->open() || !store->shared()->store().get_now(block, sink)) return env.Undefined();
   if (block.outcome != Outcome::kFound) return env.Null();
   napi_value view = nullptr;
-  if (napi_create_typedarray(env, napi_uint8_array, block.size_bytes, buffer, 0, &view) != napi_ok) {
+  if (napi_create_typedarray(env, napi_uint8_array, block.size_bytes, buffer, 0, &view) !=
+      napi_ok) {
     return {};
   }
   return {env, view};

@@ -159,8 +159,7 @@ int iz_file_read_now(iz_file_t* file, iz_read_t* read) {
     dmu_buf_impl_t* db = NULL;
 
     /* fail_uncached: only a record whose buffer is there and filled. */
-    if (record > dn->dn_maxblkid ||
-        dbuf_hold_impl(dn, 0, record, B_FALSE, B_TRUE, read, &db) != 0)
+    if (record > dn->dn_maxblkid || dbuf_hold_impl(dn, 0, record, B_FALSE, B_TRUE, read, &db) != 0)
       break;
     iz_copy(into, (char*)db->db.db_data + from, length);
     dbuf_rele(db, read);

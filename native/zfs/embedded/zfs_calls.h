@@ -140,7 +140,8 @@ typedef struct iz_read {
   int error;
 } iz_read_t;
 void iz_file_read(iz_file_t* file, iz_read_t* reads, size_t count);
-/* 1 when all of it was in the cache of records and is copied; else 0, and nothing was waited for. */
+/* 1 when all of it was in the cache of records and is copied; else 0, and nothing was waited for.
+ */
 int iz_file_read_now(iz_file_t* file, iz_read_t* read);
 
 /* apply.c: all of `changes` in one transaction. */

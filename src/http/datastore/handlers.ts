@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { passedThroughBuffers } from '../../young.ts'
 import { parseBatch } from './batch-format.ts'
 import type { Bodies } from './body.ts'
 import type { Durable } from './durable.ts'
@@ -12,7 +13,6 @@ import { completeFrame, entryFrame, failedFrame } from './query-frames.ts'
 import { runQuery } from './query-run.ts'
 import { Space, type Place } from './space.ts'
 import type { Stores } from './stores.ts'
-import type { Young } from './young.ts'
 
 const QUERY_BYTES = 256 * 1024
 /** Frames are gathered to about this much before they are written. */
@@ -25,7 +25,6 @@ export interface Service {
   namespaces: Namespaces
   bodies: Bodies
   limits: Limits
-  young: Young
 }
 
 /** One request and its answer. */
@@ -98,13 +97,13 @@ function placeOf({ search, limits }: Exchange, space: Space): Place {
 
 export const getValue: Handler = async exchange => {
   const space = spaceOf(exchange)
-  const { response, signal, young } = exchange
+  const { response, signal } = exchange
   const value = await space.get(placeOf(exchange, space), { signal })
   response.writeHead(200, {
     'Content-Type': 'application/octet-stream',
     'Content-Length': value.byteLength
   })
-  response.end(value, () => young.passed(value.byteLength))
+  response.end(value)
 }
 
 export const headValue: Handler = async exchange => {
@@ -138,7 +137,7 @@ export const deleteValue: Handler = async exchange => {
 
 export const batch: Handler = async exchange => {
   const space = spaceOf(exchange)
-  const { request, response, bodies, durable, limits, young } = exchange
+  const { request, response, bodies, durable, limits } = exchange
   const bytes = await bodies.with(request, limits.batchBytes, async body => {
     try {
       await space.apply(parseBatch(body, limits))
@@ -148,7 +147,7 @@ export const batch: Handler = async exchange => {
     return body.byteLength
   })
   sendNothing(response)
-  young.passed(bytes)
+  passedThroughBuffers(bytes)
 }
 
 export const sync: Handler = async exchange => {

@@ -15,7 +15,6 @@ import { Namespaces } from './namespaces.ts'
 import { match, VERSIONS } from './routes.ts'
 import type { Stores } from './stores.ts'
 import { tokenCheck } from './token.ts'
-import { Young } from './young.ts'
 
 export interface DatastoreServerOptions {
   stores: Stores
@@ -52,8 +51,7 @@ export async function serveStores(options: DatastoreServerOptions): Promise<Data
   const limits = { ...LIMITS, ...options.limits }
   const namespaces = await Namespaces.load(stores.records)
   const durable = new Durable(stores)
-  const young = new Young()
-  const service = { stores, durable, namespaces, bodies: new Bodies(limits), limits, young }
+  const service = { stores, durable, namespaces, bodies: new Bodies(limits), limits }
   const front = new Front(service, tokenCheck(token), options.log)
   const settings = {
     headersTimeout: limits.headersMs,
