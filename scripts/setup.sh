@@ -17,7 +17,7 @@ say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
 
 packages=(git gcc g++ make cmake pkg-config uuid-dev libblkid-dev libtirpc-dev zlib1g-dev
   libssl-dev libsqlite3-dev)
-[ $tests = yes ] && packages+=(libgtest-dev clang-format)
+[ $tests = yes ] && packages+=(libgtest-dev clang-format cppcheck)
 
 install_packages() {
   local missing=()

@@ -43,14 +43,13 @@ void PagePool::give(uint8_t* buffer, size_t size_bytes) {
   const size_t real = real_size(size_bytes);
   const std::lock_guard lock(mutex_);
   // What was just used is what will be wanted: other sizes make room for it.
-  for (auto other = kept_.begin(); kept_bytes_ + real > kKeptBytes && other != kept_.end();) {
-    if (other->first == real || other->second.empty()) {
-      ++other;
-      continue;
+  for (auto& [other, buffers] : kept_) {
+    if (other == real) continue;
+    while (kept_bytes_ + real > kKeptBytes && !buffers.empty()) {
+      munmap(buffers.back(), other);
+      buffers.pop_back();
+      kept_bytes_ -= other;
     }
-    munmap(other->second.back(), other->first);
-    other->second.pop_back();
-    kept_bytes_ -= other->first;
   }
   if (kept_bytes_ + real > kKeptBytes) {
     munmap(buffer, real);

@@ -62,7 +62,7 @@ HashCheck check_multihash(std::span<const uint8_t> multihash, std::span<const ui
     return HashCheck::kUnknown;
   }
   if (length != multihash.size()) return HashCheck::kUnknown;
-  uint8_t digest[EVP_MAX_MD_SIZE];
+  uint8_t digest[EVP_MAX_MD_SIZE] = {};
   unsigned int size = 0;
   if (code >= kBlake2b8 && code <= kBlake2b512) {
     size = static_cast<unsigned int>(code - kBlake2b8 + 1);

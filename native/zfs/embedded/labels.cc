@@ -93,9 +93,10 @@ Nvlist build_config(Labels& labels) {
 
   std::vector<nvlist*> children;
   for (uint64_t id = 0; id < count; ++id) {
-    if (labels.tops.count(id) == 0) labels.tops[id] = missing_vdev(id);
-    correct_paths(labels.tops[id].get(), labels.paths);
-    children.push_back(labels.tops[id].get());
+    Nvlist& top = labels.tops[id];
+    if (top == nullptr) top = missing_vdev(id);
+    correct_paths(top.get(), labels.paths);
+    children.push_back(top.get());
   }
   Nvlist root = make_nvlist();
   fnvlist_add_string(root.get(), ZPOOL_CONFIG_TYPE, VDEV_TYPE_ROOT);
