@@ -137,23 +137,30 @@ func (d *Datastore) read(ctx context.Context, key ds.Key, method string,
 	if d.deletes.has(key.String()) {
 		return ds.ErrNotFound
 	}
-	r := request{method: method, path: d.keyPath(key)}
+	resp, err := d.ask(ctx, request{method: method, path: d.keyPath(key)})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return use(resp)
+}
+
+// ask makes a request that changes nothing. An answer of a daemon that has lost
+// what was not synced does not count: the request is made again after those
+// changes were.
+func (d *Datastore) ask(ctx context.Context, r request) (*http.Response, error) {
 	for {
 		resp, instance, err := d.client.do(ctx, r)
-		if again, lost := d.notice(ctx, instance); lost != nil || again {
-			if err == nil {
-				resp.Body.Close()
-			}
-			if lost != nil {
-				return lost
-			}
-			continue
+		again, lost := d.notice(ctx, instance)
+		if lost == nil && !again {
+			return resp, err
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			resp.Body.Close()
 		}
-		defer resp.Body.Close()
-		return use(resp)
+		if lost != nil {
+			return nil, lost
+		}
 	}
 }
 

@@ -147,31 +147,19 @@ func (d *Datastore) stream(ctx context.Context, q query.Query, wire wireQuery) (
 	}
 	r := request{method: http.MethodPost, path: d.path + "/query", body: [][]byte{body}}
 	ctx, cancel := context.WithCancel(ctx)
-	for {
-		resp, instance, err := d.client.do(ctx, r)
-		if again, lost := d.notice(ctx, instance); lost != nil || again {
-			if err == nil {
-				resp.Body.Close()
-			}
-			if lost != nil {
-				cancel()
-				return nil, lost
-			}
-			continue
-		}
-		if err != nil {
-			cancel()
-			return nil, err
-		}
-		frames := &frames{reader: bufio.NewReaderSize(resp.Body, 64<<10), keysOnly: q.KeysOnly}
-		return query.ResultsFromIterator(q, query.Iterator{
-			Next: frames.next,
-			Close: func() error {
-				cancel()
-				return resp.Body.Close()
-			},
-		}), nil
+	resp, err := d.ask(ctx, r)
+	if err != nil {
+		cancel()
+		return nil, err
 	}
+	frames := &frames{reader: bufio.NewReaderSize(resp.Body, 64<<10), keysOnly: q.KeysOnly}
+	return query.ResultsFromIterator(q, query.Iterator{
+		Next: frames.next,
+		Close: func() error {
+			cancel()
+			return resp.Body.Close()
+		},
+	}), nil
 }
 
 // frames reads the answer to a query.
