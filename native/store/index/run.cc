@@ -302,13 +302,16 @@ void Run::find_many(std::span<const Key> keys, std::span<Found> found) const {
 }
 
 bool Run::find_now(const Key& key, Found* found) const {
-  const uint64_t page = may_contain(key) ? page_of(key) : pages();
+  uint64_t page = may_contain(key) ? page_of(key) : pages();
   if (page == pages()) return true;
   uint8_t* bytes = lookup_pages();
-  ReadOp read{(page + 1) * kPageBytes, kPageBytes, bytes};
-  if (!files_.read_now(file_, read) || !prove_once(page, bytes)) return false;
-  // Under a prefix that two pages share the key may lie in the page before.
-  return find_in_page(bytes, key, found) || page == 0 || fences_[page] != prefix_of(key);
+  for (;; page--) {
+    ReadOp read{(page + 1) * kPageBytes, kPageBytes, bytes};
+    if (!files_.read_now(file_, read) || !prove_once(page, bytes)) return false;
+    // Under a prefix that two pages share the key may lie in the page before.
+    if (find_in_page(bytes, key, found) || page == 0 || fences_[page] != prefix_of(key))
+      return true;
+  }
 }
 
 std::vector<std::string> Run::check() const {

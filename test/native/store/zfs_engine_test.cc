@@ -90,7 +90,8 @@ TEST_F(ZfsEngine, KeepsBlocksOfAllSizesAcrossReopeningThePool) {
     blocks.push_back(make_block(random_, size));
     blocks.push_back(make_foreign_block(random_, size, 32));
   }
-  for (int i = 0; i < 400; i++) blocks.push_back(make_block(random_, random_() % 2000));
+  // Long enough that no two are the same.
+  for (int i = 0; i < 400; i++) blocks.push_back(make_block(random_, 16 + random_() % 2000));
   ASSERT_TRUE(put_all(*store_, blocks).ok());
   reopen("shard-0000", 50);
   for (const Block& block : blocks) {
