@@ -97,6 +97,7 @@
       "sources": [
         "native/store/block_store.cc",
         "native/store/index/background.cc",
+        "native/store/index/counts.cc",
         "native/store/index/cursor.cc",
         "native/store/index/filter.cc",
         "native/store/index/index.cc",
@@ -104,7 +105,9 @@
         "native/store/index/index_open.cc",
         "native/store/index/log.cc",
         "native/store/index/manifest.cc",
+        "native/store/index/page_cache.cc",
         "native/store/index/run.cc",
+        "native/store/index/run_lookup.cc",
         "native/store/index/run_writer.cc",
         "native/store/index/table.cc",
         "native/store/key.cc",

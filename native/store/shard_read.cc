@@ -30,9 +30,9 @@ Status Shard::get(std::span<const Key> keys, std::span<const uint32_t> index,
 // Returns how many of `keys` it has dealt with: at least one.
 size_t Shard::get_some(std::span<const Key> keys, std::span<const uint32_t> index,
                        std::span<GetBlock> blocks, const BlockSink& sink) {
-  const size_t most = std::min(keys.size(), Run::kMaxLookups);
-  std::array<Found, Run::kMaxLookups> found;
-  std::array<Read, Run::kMaxLookups> reads;
+  const size_t most = std::min(keys.size(), Lookups::kMax);
+  std::array<Found, Lookups::kMax> found;
+  std::array<Read, Lookups::kMax> reads;
   const auto guard = epoch_.enter();
   index_->find_many(keys.first(most), std::span(found).first(most));
   size_t count = 0;

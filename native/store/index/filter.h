@@ -69,11 +69,15 @@ inline FilterPlaces filter_places(const FilterShape& shape, uint64_t mixed) {
 // returns its shape with `offset` at the place where they begin.
 FilterShape build_filter(std::vector<uint64_t>& hashes, std::vector<uint8_t>& fingerprints);
 
+// `chunk` is where the chunk's fingerprints begin.
+inline bool filter_holds(const FilterPlaces& places, const uint8_t* chunk) {
+  return (chunk[places.at[0]] ^ chunk[places.at[1]] ^ chunk[places.at[2]]) == places.fingerprint;
+}
+
 inline bool filter_holds(const FilterShape& shape, const uint8_t* fingerprints, uint64_t hash) {
   if (shape.segment_count == 0) return shape.holds_all != 0;
-  const FilterPlaces places = filter_places(shape, filter_mix(hash, shape.seed));
-  const uint8_t* base = fingerprints + shape.offset;
-  return (base[places.at[0]] ^ base[places.at[1]] ^ base[places.at[2]]) == places.fingerprint;
+  return filter_holds(filter_places(shape, filter_mix(hash, shape.seed)),
+                      fingerprints + shape.offset);
 }
 
 }  // namespace ipfs_zfs

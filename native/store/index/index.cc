@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
+#include <thread>
 
 #include "../ensure.h"
 #include "cursor.h"
@@ -12,8 +13,12 @@ namespace ipfs_zfs {
 
 namespace {
 
-// One being filled, one being written out, one waiting: then writers wait too.
-constexpr size_t kMaxFrozen = 2;
+// Merges that keep up leave about this many times fan_out runs; with more, writers slow down.
+constexpr size_t kUsualRuns = 6;
+constexpr std::chrono::nanoseconds kNapPerRun = std::chrono::milliseconds(2);
+constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(50);
+// A log is at most as long as if every key of its table had changed this often.
+constexpr size_t kLogTurns = 4;
 // A listing reads at most this many pages of each run ahead (64 KiB).
 constexpr size_t kMaxScanAhead = 16;
 
@@ -55,16 +60,18 @@ uint64_t Index::find_many(std::span<const Key> keys, std::span<Found> found) con
   ENSURE(keys.size() == found.size());
   const auto version = this->version();
   for (Found& one : found) one = Found{.state = Lookup::kPending};
-  for (size_t start = 0; start < keys.size(); start += Run::kMaxLookups) {
-    const size_t count = std::min(Run::kMaxLookups, keys.size() - start);
-    const auto some_keys = keys.subspan(start, count);
-    const auto some_found = found.subspan(start, count);
-    version->active->find_many(some_keys, some_found);
-    for (const Frozen& frozen : version->frozen) frozen.table->find_many(some_keys, some_found);
-    for (const auto& run : version->runs) run->find_many(some_keys, some_found);
-    for (Found& one : some_found) {
+  for (size_t start = 0; start < keys.size(); start += Lookups::kMax) {
+    const size_t count = std::min(Lookups::kMax, keys.size() - start);
+    Lookups lookups(keys.subspan(start, count), found.subspan(start, count));
+    version->active->find_many(lookups.keys, lookups.found);
+    for (const Frozen& frozen : version->frozen) {
+      frozen.table->find_many(lookups.keys, lookups.found);
+    }
+    for (const auto& run : version->runs) run->find_many(lookups, *version->cache);
+    for (Found& one : lookups.found) {
       if (one.state == Lookup::kPending) one.state = Lookup::kAbsent;
     }
+    counters_.add(lookups.counts);
   }
   return version->generation;
 }
@@ -76,7 +83,7 @@ std::optional<Found> Index::find_now(const Key& key) const {
   for (const Frozen& frozen : version->frozen) frozen.table->find_many({&key, 1}, {&found, 1});
   for (const auto& run : version->runs) {
     if (found.state != Lookup::kPending) return found;
-    if (!run->find_now(key, &found)) return std::nullopt;
+    if (!run->find_now(key, &found, *version->cache)) return std::nullopt;
   }
   if (found.state == Lookup::kPending) found.state = Lookup::kAbsent;
   return found;
@@ -132,21 +139,26 @@ Result<Index::ScanEnd> Index::scan(const Key& from, const Key& last, size_t limi
   return end;
 }
 
-Index::Stats Index::stats() const {
+IndexStats Index::stats() const {
   const auto version = this->version();
-  Stats stats;
+  IndexStats stats;
+  counters_.fill(stats);
+  stats.keys = keys_.load();
   stats.runs = version->runs.size();
   stats.table_keys = version->active->size();
   stats.memory_bytes = version->active->memory_bytes();
-  stats.disk_bytes = log_bytes_.load();
   for (const Frozen& frozen : version->frozen) {
     stats.table_keys += frozen.table->size();
     stats.memory_bytes += frozen.table->memory_bytes();
   }
   for (const auto& run : version->runs) {
-    stats.disk_bytes += run->info().size_bytes;
-    stats.memory_bytes += run->memory_bytes();
+    stats.run_bytes += run->info().size_bytes;
+    stats.filter_bytes += run->memory_bytes();
   }
+  stats.log_bytes = log_bytes_.load();
+  stats.disk_bytes = stats.log_bytes + stats.run_bytes;
+  stats.cache_bytes = version->cache->memory_bytes();
+  stats.memory_bytes += stats.filter_bytes + stats.cache_bytes;
   return stats;
 }
 
@@ -162,8 +174,11 @@ std::vector<std::string> Index::check() const {
 Status Index::make_room(size_t keys, Room room) {
   const auto version = this->version();
   const size_t used = version->active->size();
-  if (used + keys <= options_.table_keys) return {};
+  // Keys that change again and again fill the log and not the table.
+  const bool log_full = log_end_bytes_ > kLogTurns * staged_bytes(options_.table_keys);
+  if (used + keys <= options_.table_keys && !log_full) return {};
   Status made;
+  if (room == Room::kPut) slow_down();
   if (version->frozen.size() >= kMaxFrozen) {
     made = room == Room::kPut ? wait_for_flush()
                               : Status(Error{ErrorCode::kNoSpace, "tables wait to be written"});
@@ -188,7 +203,20 @@ void Index::grow_active(size_t keys) {
   }
 }
 
+// When merges are behind, each new table waits a little: the further behind, the longer, but never
+// so long that anybody notices.
+void Index::slow_down() {
+  const size_t runs = version()->runs.size();
+  const size_t usual = kUsualRuns * options_.fan_out;
+  if (runs <= usual) return;
+  const auto nap = std::min(kNapPerRun * static_cast<int64_t>(runs - usual), kLongestNap);
+  const auto began = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(nap);
+  counters_.add_stall(std::chrono::steady_clock::now() - began);
+}
+
 Status Index::wait_for_flush() {
+  const auto began = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   while (version_->frozen.size() >= kMaxFrozen) {
     const uint64_t turn = flush_turns_;
@@ -197,6 +225,7 @@ Status Index::wait_for_flush() {
     if (version_->frozen.size() < kMaxFrozen) break;
     if (flush_error_) return *flush_error_;
   }
+  counters_.add_stall(std::chrono::steady_clock::now() - began);
   return {};
 }
 
@@ -265,6 +294,7 @@ void Index::unpublish(std::span<const Change> changes) {
 
 void Index::commit(std::span<const Change> changes) {
   publish(changes);
+  counters_.add_batch(changes.size(), staged_.size());
   log_end_bytes_ += staged_.size();
   log_bytes_ += staged_.size();
   next_sequence_++;
@@ -285,8 +315,11 @@ Result<Txg> Index::apply(std::span<const Change> changes) {
 }
 
 Status Index::settle(bool merges) {
+  const auto hurry = [this](uint32_t by) { hurrying_ += by; };
   std::unique_lock lock(mutex_);
+  if (merges) hurry(1);
   changed_.wait(lock, [this, merges] { return !flushing_ && !(merges && merging_); });
+  if (merges) hurry(UINT32_MAX);
   if (flush_error_) return *flush_error_;
   if (merges && merge_error_) return *merge_error_;
   return {};

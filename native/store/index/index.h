@@ -4,8 +4,7 @@
 // merged eight at a time. What the values mean is the owner's business: the index hands it its
 // checkpoint and every logged change when it opens.
 //
-// (A family whose values are counts, changed by deltas that merge, will differ in two places: what
-// Table::upsert does to a key that is there, and what MergeCursor does with older records.)
+// A family whose values are counts is one like any other; counts.h turns its deltas into changes.
 #pragma once
 
 #include <atomic>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "background.h"
+#include "index_stats.h"
 #include "manifest.h"
 #include "run.h"
 #include "table.h"
@@ -38,17 +38,15 @@ class IndexOwner {
 
 class Index {
  public:
+  using Stats = IndexStats;
   struct Options {
     std::string folder;  // relative to the dataset
     size_t table_keys = 1u << 18;
     size_t fan_out = 8;
-  };
-
-  struct Stats {
-    uint64_t runs = 0;
-    uint64_t table_keys = 0;
-    uint64_t disk_bytes = 0;
-    uint64_t memory_bytes = 0;
+    // For all that it keeps in memory: tables first, then fences and filters, pages of runs with
+    // what is left. Unlimited, it keeps every filter, and pages up to `page_cache_bytes`.
+    size_t memory_bytes = SIZE_MAX;
+    size_t page_cache_bytes = 16u << 20;
   };
 
   struct ScanEnd {
@@ -79,6 +77,10 @@ class Index {
   //
   // A batch is: make_room, stage, DatasetFiles::apply with the staged op last, then commit; or
   // nothing more when the apply failed. Deletes publish() first and unpublish() on failure.
+  //
+  // One owner of several indexes of a dataset changes them in one batch: make_room of each, stage
+  // of each, all the ops in one apply, commit of each. After a crash every one of them has the
+  // batch, or none. Readers may see it in one index a moment before the next.
   enum class Room : uint8_t { kPut, kDelete };  // a delete finds room on a full pool as well
   Status make_room(size_t keys, Room room);
   // What find_many(keys) would say now; cheap when nothing but the newest table has changed.
@@ -96,6 +98,7 @@ class Index {
   Result<Txg> apply(std::span<const Change> changes);
 
   // Waits until full tables are runs, and for merges when `merges`. For tests and benchmarks.
+  // Merges do not rest meanwhile.
   Status settle(bool merges);
   // Makes the newest table a run soon, however full it is.
   Status freeze();
@@ -103,6 +106,9 @@ class Index {
   void close();
 
  private:
+  // One being filled, one being written out, one waiting: then writers wait too.
+  static constexpr size_t kMaxFrozen = 2;
+
   // The state at the beginning of the log that follows a frozen table.
   struct FreezePoint {
     uint64_t next_log = 0;
@@ -120,6 +126,7 @@ class Index {
     std::shared_ptr<Table> active;
     std::vector<Frozen> frozen;              // newest first
     std::vector<std::shared_ptr<Run>> runs;  // newest first
+    std::shared_ptr<PageCache> cache;
   };
 
   Index(DatasetFiles& files, Background& background, IndexOwner& owner, Options options);
@@ -149,6 +156,8 @@ class Index {
   Status install_merged(const std::vector<std::shared_ptr<Run>>& inputs,
                         std::shared_ptr<Run> merged);
   void pace(std::chrono::steady_clock::time_point step_began) const;
+  void slow_down();
+  void fit_memory(Version& version) const;
   uint64_t take_file_number();
 
   std::shared_ptr<const Version> version() const;
@@ -173,6 +182,7 @@ class Index {
   Piece staged_piece_;
   std::atomic<uint64_t> keys_{0};
   std::atomic<uint64_t> log_bytes_{0};
+  mutable IndexCounters counters_;
 
   mutable std::mutex mutex_;  // of what follows
   mutable std::condition_variable changed_;
@@ -183,6 +193,7 @@ class Index {
   bool merging_ = false;
   std::optional<Error> merge_error_;
   std::atomic<bool> closing_{false};
+  std::atomic<uint32_t> hurrying_{0};  // those who wait for merges
 
   std::mutex manifest_mutex_;  // of what follows; taken before mutex_
   Manifest manifest_;

@@ -31,7 +31,21 @@ void Index::change_version(Change_&& change) {
   auto next = std::make_shared<Version>(*version_);
   next->generation++;
   change(*next);
+  fit_memory(*next);
   version_ = std::move(next);
+}
+
+// The page cache takes what the rest leaves of the budget. It is not made anew for less than an
+// eighth: that would cost what is in it.
+void Index::fit_memory(Version& version) const {
+  // One table fills, and as many as may wait do.
+  size_t taken = Table::memory_bytes_of(options_.table_keys) * (kMaxFrozen + 1);
+  for (const auto& run : version.runs) taken += run->memory_bytes();
+  const size_t left = options_.memory_bytes > taken ? options_.memory_bytes - taken : 0;
+  const size_t budget = std::min(left, options_.page_cache_bytes);
+  const size_t has = version.cache ? version.cache->memory_bytes() : 0;
+  if (version.cache && budget >= has && budget - has <= budget / 8) return;
+  version.cache = std::make_shared<PageCache>(budget);
 }
 
 uint64_t Index::take_file_number() {
@@ -95,7 +109,10 @@ Result<std::optional<RunInfo>> Index::write_table_run(const Table& table, bool d
   }
   if (done) {
     auto info = writer.finish();
-    if (info) return std::optional<RunInfo>(*info);
+    if (info) {
+      counters_.add_run(info->size_bytes);
+      return std::optional<RunInfo>(*info);
+    }
     done = info.error();
   }
   writer.abandon();
@@ -235,6 +252,7 @@ void Index::pace(std::chrono::steady_clock::time_point step_began) const {
   const auto version = this->version();
   const auto waiting = std::count_if(version->runs.begin(), version->runs.end(),
                                      [](const auto& run) { return run->info().level == 0; });
+  if (hurrying_.load() > 0) return;
   if (static_cast<size_t>(waiting) > kBehind * options_.fan_out) return;
   std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(took, kMaxRest));
 }
@@ -279,6 +297,8 @@ Status Index::merge(const std::vector<std::shared_ptr<Run>>& inputs, bool oldest
     writer.abandon();
     return info.error();
   }
+  counters_.add_run(info->size_bytes);
+  counters_.add_merge();
   info->level = inputs.front()->info().level + 1;
   auto run = Run::open(files_, path_of(id, "run"), *info);
   if (!run) {

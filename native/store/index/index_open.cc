@@ -81,6 +81,7 @@ Status Index::create_new() {
   log_file_ = *log;
   auto version = std::make_shared<Version>();
   version->active = std::make_shared<Table>(options_.table_keys, 1);
+  fit_memory(*version);
   version_ = std::move(version);
   return {};
 }
@@ -110,6 +111,7 @@ Status Index::recover() {
   done = replay_logs(*entries, version);
   if (!done) return done;
   unlink_orphans(*entries);
+  fit_memory(version);
   version_ = std::make_shared<const Version>(std::move(version));
   return {};
 }

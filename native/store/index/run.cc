@@ -27,12 +27,6 @@ std::span<uint8_t> bytes_of(std::vector<T>& table) {
   return {reinterpret_cast<uint8_t*>(table.data()), table.size() * sizeof(T)};
 }
 
-// The page buffer of a thread's lookups: big enough to keep, too big for the stack.
-uint8_t* lookup_pages() {
-  thread_local std::vector<uint8_t> pages(Run::kMaxLookups * kPageBytes);
-  return pages.data();
-}
-
 }  // namespace
 
 void Graveyard::bury(std::string path) {
@@ -162,13 +156,6 @@ size_t Run::memory_bytes() const {
          fingerprints_.size();
 }
 
-void Run::prefetch(const Key& key) const {
-  const FilterShape& shape = shapes_[filter_chunk_of(prefix_of(key), shapes_.size())];
-  if (shape.segment_count == 0) return;
-  const auto places = filter_places(shape, filter_mix(filter_hash(key, filter_seed_), shape.seed));
-  for (const uint64_t at : places.at) __builtin_prefetch(&fingerprints_[shape.offset + at]);
-}
-
 bool Run::may_contain(const Key& key) const {
   const FilterShape& shape = shapes_[filter_chunk_of(prefix_of(key), shapes_.size())];
   return filter_holds(shape, fingerprints_.data(), filter_hash(key, filter_seed_));
@@ -238,80 +225,6 @@ Status Run::read_pages(uint64_t first, uint64_t count, uint8_t* into) const {
 std::span<const Record> Run::records_of(const uint8_t* page) {
   const auto records = load_le<uint16_t>(page + kPageBytes - 4);
   return {reinterpret_cast<const Record*>(page), records};
-}
-
-bool Run::find_in_page(const uint8_t* page, const Key& key, Found* found) const {
-  const auto records = records_of(page);
-  const auto at = std::lower_bound(records.begin(), records.end(), key,
-                                   [](const Record& a, const Key& b) { return less(a.key, b); });
-  if (at == records.end() || at->key != key) {
-    // Below the whole page: the key may lie at the end of a page before, under an equal prefix.
-    return at != records.begin();
-  }
-  found->value = at->value;
-  found->state = at->value == kTombstone ? Lookup::kAbsent : Lookup::kFound;
-  return true;
-}
-
-// Two keys with the same 8-byte prefix in two pages: rare, and then one page at a time.
-void Run::find_backwards(uint64_t page, const Key& key, Found* found) const {
-  std::vector<uint8_t> bytes(kPageBytes);
-  while (page > 0 && fences_[page] == prefix_of(key)) {
-    page--;
-    const Status read = read_pages(page, 1, bytes.data());
-    if (!read) {
-      found->state = Lookup::kFailed;
-      found->error = read.error().code;
-      return;
-    }
-    if (find_in_page(bytes.data(), key, found)) return;
-  }
-}
-
-void Run::find_many(std::span<const Key> keys, std::span<Found> found) const {
-  ENSURE(keys.size() == found.size() && keys.size() <= kMaxLookups);
-  for (size_t i = 0; i < keys.size(); i++) {
-    if (found[i].state == Lookup::kPending) prefetch(keys[i]);
-  }
-  ReadOp reads[kMaxLookups];
-  uint8_t index_of[kMaxLookups];
-  size_t count = 0;
-  uint8_t* pages_read = nullptr;
-  for (size_t i = 0; i < keys.size(); i++) {
-    if (found[i].state != Lookup::kPending || !may_contain(keys[i])) continue;
-    const uint64_t page = page_of(keys[i]);
-    if (page == pages()) continue;
-    if (pages_read == nullptr) pages_read = lookup_pages();
-    reads[count] = ReadOp{(page + 1) * kPageBytes, kPageBytes, pages_read + count * kPageBytes};
-    index_of[count++] = static_cast<uint8_t>(i);
-  }
-  if (count == 0) return;
-  const Status read = files_.read(file_, {reads, count});
-  for (size_t i = 0; i < count; i++) {
-    Found& one = found[index_of[i]];
-    const uint64_t page = reads[i].offset_bytes / kPageBytes - 1;
-    const auto* bytes = static_cast<const uint8_t*>(reads[i].into);
-    if (!read || !reads[i].ok || !prove_once(page, bytes)) {
-      one.state = Lookup::kFailed;
-      one.error = !read ? read.error().code : !reads[i].ok ? reads[i].error : ErrorCode::kCorrupt;
-      continue;
-    }
-    const Key& key = keys[index_of[i]];
-    if (!find_in_page(bytes, key, &one)) find_backwards(page, key, &one);
-  }
-}
-
-bool Run::find_now(const Key& key, Found* found) const {
-  uint64_t page = may_contain(key) ? page_of(key) : pages();
-  if (page == pages()) return true;
-  uint8_t* bytes = lookup_pages();
-  for (;; page--) {
-    ReadOp read{(page + 1) * kPageBytes, kPageBytes, bytes};
-    if (!files_.read_now(file_, read) || !prove_once(page, bytes)) return false;
-    // Under a prefix that two pages share the key may lie in the page before.
-    if (find_in_page(bytes, key, found) || page == 0 || fences_[page] != prefix_of(key))
-      return true;
-  }
 }
 
 std::vector<std::string> Run::check() const {

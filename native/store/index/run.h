@@ -6,7 +6,7 @@
 //   tables           first key prefix of each page, filter shapes, filter fingerprints
 //   last 4 KiB       footer: counts, where the tables are, their checksum, its own
 //
-// The tables live in memory; a lookup costs a filter probe, and one page read when that says maybe.
+// The tables live in memory; a lookup costs a filter probe, and one page when that says maybe.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,8 @@
 
 #include "../../zfs/dataset_files.h"
 #include "filter.h"
+#include "lookup.h"
+#include "page_cache.h"
 #include "record.h"
 
 namespace ipfs_zfs {
@@ -102,15 +104,13 @@ class Run {
   uint64_t first_prefix(uint64_t page) const { return fences_[page]; }
   size_t memory_bytes() const;
 
-  void prefetch(const Key& key) const;
   bool may_contain(const Key& key) const;
 
-  // Resolves the entries that are kPending and here; at most kMaxLookups at once.
-  static constexpr size_t kMaxLookups = 128;
-  void find_many(std::span<const Key> keys, std::span<Found> found) const;
+  // Resolves the entries that are kPending and here.
+  void find_many(Lookups& lookups, PageCache& cache) const;
 
   // The same for one key without waiting; false when a page would have to be waited for.
-  bool find_now(const Key& key, Found* found) const;
+  bool find_now(const Key& key, Found* found, PageCache& cache) const;
 
   // The page where `key` is or would be; pages() when it is below the first.
   uint64_t page_of(const Key& key) const;
@@ -133,7 +133,18 @@ class Run {
   Status prove_place(uint64_t page, const uint8_t* bytes) const;
   Status prove_once(uint64_t page, const uint8_t* bytes) const;
   Error corrupt(uint64_t offset, const char* what) const;
-  bool find_in_page(const uint8_t* page, const Key& key, Found* found) const;
+
+  // run_lookup.cc
+  struct Candidate {
+    uint64_t page;
+    uint8_t key;  // its place among the lookups
+  };
+  size_t probe(Lookups& lookups, Candidate* candidates) const;
+  size_t search_cached(Lookups& lookups, Candidate* candidates, size_t count,
+                       PageCache& cache) const;
+  void search(Lookups& lookups, const Candidate& candidate, const uint8_t* page) const;
+  size_t guess_in_page(uint64_t page, uint64_t prefix) const;
+  bool find_in_page(const uint8_t* page, const Key& key, size_t guess, Found* found) const;
   void find_backwards(uint64_t page, const Key& key, Found* found) const;
 
   DatasetFiles& files_;

@@ -21,6 +21,10 @@ uint64_t slot_at(const uint64_t* slots, uint64_t at) {
   return std::atomic_ref<const uint64_t>(slots[at]).load(std::memory_order_acquire);
 }
 
+int slot_bits_of(size_t capacity_keys) {
+  return std::max(4, static_cast<int>(std::bit_width(capacity_keys * 2 - 1)));
+}
+
 uint64_t random_seed() {
   std::random_device device;
   return uint64_t{device()} << 32 | device();
@@ -31,7 +35,7 @@ uint64_t random_seed() {
 Table::Table(size_t capacity_keys, uint64_t log)
     : capacity_(capacity_keys), log_(log), seed_(random_seed()) {
   ENSURE(capacity_keys > 0 && capacity_keys < UINT32_MAX / 4);
-  slot_bits_ = std::max(4, static_cast<int>(std::bit_width(capacity_keys * 2 - 1)));
+  slot_bits_ = slot_bits_of(capacity_keys);
   // calloc, and records without initializers: pages that are never used are never touched.
   slots_ = static_cast<uint64_t*>(std::calloc(size_t{1} << slot_bits_, sizeof(uint64_t)));
   ENSURE(slots_ != nullptr);
@@ -118,6 +122,10 @@ std::shared_ptr<Table> Table::grown() const {
 
 size_t Table::memory_bytes() const {
   return (sizeof(uint64_t) << slot_bits_) + size() * sizeof(Record);
+}
+
+size_t Table::memory_bytes_of(size_t capacity_keys) {
+  return (sizeof(uint64_t) << slot_bits_of(capacity_keys)) + capacity_keys * sizeof(Record);
 }
 
 Record Table::at(uint32_t position) const {

@@ -37,6 +37,8 @@ class Table {
   size_t capacity() const { return capacity_; }
   uint64_t log() const { return log_; }
   size_t memory_bytes() const;
+  // Of a full one of that capacity.
+  static size_t memory_bytes_of(size_t capacity_keys);
 
   // Positions of the records present at the call, ascending by key. Kept, and brought up to date
   // by merging in what came since, so that a listing does not sort the table once a page.
