@@ -4,12 +4,17 @@ import { pino, type Logger } from 'pino'
 import { startGateway } from '../http/gateway/server.ts'
 import type { Listening, ListenOptions } from '../http/listen.ts'
 import { startRpc } from '../http/rpc/server.ts'
+import { migratePins } from '../pins/migrate.ts'
+import { NotingBlockstore } from '../pins/noting-blockstore.ts'
+import { Pins } from '../pins/pins.ts'
+import type { SharedLock } from '../pins/shared-lock.ts'
+import { TimedFetcher } from '../pins/timed-fetcher.ts'
+import type { Fetcher } from '../pins/types.ts'
 import type { Repo } from '../repo/types.ts'
 import { Blocks } from './blocks.ts'
+import { heliaKeeps } from './helia-pins.ts'
 import { loadIdentity, type Identity } from './identity.ts'
 import type { Network, NetworkOptions } from './network.ts'
-import { Pins } from './pins.ts'
-import { SharedLock } from './shared-lock.ts'
 
 export interface NodeOptions {
   /** Open; the node does not close it. */
@@ -28,8 +33,10 @@ export interface Node {
   readonly repo: Repo
   readonly blocks: Blocks
   readonly pins: Pins
-  /** Shared while blocks are added and pinned, alone while garbage is collected. */
+  /** That of the pins: shared while blocks are added, alone for moments of a collection. */
   readonly gcLock: SharedLock
+  /** Fetches what a pin is missing; undefined on a node without a network. */
+  readonly fetcher: Fetcher | undefined
   readonly network: Network | undefined
   readonly log: Logger
   readonly onShutdown: (() => void) | undefined
@@ -56,7 +63,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   }
   try {
     const node = await createNode(options, log)
-    const { network } = node
+    const { network, pins } = node
+    undo.push(() => pins.close())
     if (network != null) undo.push(() => network.stop())
     const rpc = options.rpc == null ? undefined : await startRpc(node, options.rpc)
     if (rpc != null) undo.push(() => rpc.close())
@@ -90,18 +98,33 @@ async function startNetwork(
 
 async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
   const { repo } = options
-  const store: Blockstore = repo.blockstore
+  const { catalog, pinBlocks, datastore: records } = repo
+  const pins: Pins = new Pins({
+    catalog,
+    blocks: pinBlocks,
+    records,
+    keptByOthers: async given => heliaKeeps(records, blocks, given),
+    onStuck: (key, why) => log.warn({ key, why }, 'the links of an unpinned block stay counted')
+  })
+  const store: Blockstore = new NotingBlockstore(repo.blockstore, async cids =>
+    pins.noteStored(cids)
+  )
   let known: Promise<Identity> | undefined
   const identity = () => (known ??= loadIdentity(repo.datastore))
   const network = await startNetwork(options, store, identity, log)
+  const blocks = new Blocks(
+    store,
+    network == null ? undefined : (cid, opts) => network.fetch(cid, opts)
+  )
+  const migration = await migratePins(records, pins)
+  for (const { cid, why } of migration.failed) log.warn({ cid, why }, 'an old pin is not counted')
   return {
     repo,
-    blocks: new Blocks(
-      store,
-      network == null ? undefined : (cid, opts) => network.fetch(cid, opts)
-    ),
-    pins: new Pins(repo.datastore),
-    gcLock: new SharedLock(),
+    blocks,
+    pins,
+    gcLock: pins.lock,
+    fetcher:
+      network == null ? undefined : new TimedFetcher((cid, opts) => network.fetch(cid, opts)),
     network,
     log,
     onShutdown: options.onShutdown,

@@ -1,6 +1,8 @@
 import type { AbortOptions } from 'abort-error'
 import type { CID } from 'multiformats/cid'
 import type { DatasetStatus, Durability, Layout, PoolStatus, StoreStats } from '../native.ts'
+import type { PinBlocks } from '../pins/blocks.ts'
+import type { PinCatalog } from '../pins/catalog.ts'
 import type { ZfsBlockstore } from '../stores/blockstore.ts'
 import type { ZfsDatastore } from '../stores/datastore.ts'
 
@@ -93,6 +95,9 @@ export interface Repo {
   readonly blockstore: ZfsBlockstore
   readonly datastore: ZfsDatastore
   readonly snapshots: RepoSnapshots
+  /** What pins stand on (src/pins). */
+  readonly catalog: PinCatalog
+  readonly pinBlocks: PinBlocks
   /** The same blocks and records, whose changes are acknowledged as `durability` says. */
   withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'>
   stat(options?: AbortOptions): Promise<RepoStat>

@@ -1,12 +1,16 @@
 import type { AbortOptions } from 'abort-error'
 import { NoSpaceError } from '../errors.ts'
 import type { Durability, Native } from '../native.ts'
+import type { PinBlocks } from '../pins/blocks.ts'
+import type { PinCatalog } from '../pins/catalog.ts'
+import { RecordCatalog } from '../pins/record-catalog.ts'
 import { orAbort } from '../stores/abort.ts'
 import { ZfsBlockstore } from '../stores/blockstore.ts'
 import { ZfsDatastore } from '../stores/datastore.ts'
 import { Gate } from '../stores/gate.ts'
 import { closeBackend, type OpenedBackend } from './backend.ts'
 import type { RepoConfig } from './config.ts'
+import { RepoPinBlocks } from './pin-blocks.ts'
 import { Snapshots } from './snapshots.ts'
 import type { Repo, RepoSnapshots, RepoStat, VerifyOptions, VerifyReport } from './types.ts'
 import { verifyRepo } from './verify.ts'
@@ -17,6 +21,8 @@ export class ZfsRepo implements Repo {
   readonly blockstore: ZfsBlockstore
   readonly datastore: ZfsDatastore
   readonly snapshots: RepoSnapshots
+  readonly catalog: PinCatalog
+  readonly pinBlocks: PinBlocks
   readonly #native: Native
   readonly #root: string
   readonly #gate: Gate<OpenedBackend>
@@ -38,6 +44,8 @@ export class ZfsRepo implements Repo {
     const stores = this.withDurability(durability)
     this.blockstore = stores.blockstore
     this.datastore = stores.datastore
+    this.catalog = new RecordCatalog(this.withDurability('flush').datastore)
+    this.pinBlocks = new RepoPinBlocks(this.#gate)
     this.snapshots = new Snapshots(native, folder, config, this.#gate)
   }
 

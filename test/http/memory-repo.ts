@@ -2,6 +2,8 @@ import { MemoryBlockstore } from 'blockstore-core'
 import { MemoryDatastore } from 'datastore-core'
 import type { CID } from 'multiformats/cid'
 import { NotFoundError } from '../../src/errors.ts'
+import { MemoryBlocks } from '../pins/memory-blocks.ts'
+import { MemoryCatalog } from '../pins/memory-catalog.ts'
 import type { Repo, RepoSnapshot, RepoStat } from '../../src/repo/types.ts'
 
 class SizedBlockstore extends MemoryBlockstore {
@@ -30,6 +32,8 @@ export function memoryRepo(path = '/memory'): Repo {
     path,
     blockstore,
     datastore: new MemoryDatastore(),
+    catalog: new MemoryCatalog(),
+    pinBlocks: new MemoryBlocks(blockstore),
     snapshots: {
       create: async (name = 'now') => {
         const made = { name, created: new Date(0), usedBytes: 1, referencedBytes: 2 }

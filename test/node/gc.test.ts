@@ -4,7 +4,7 @@ import { CID } from 'multiformats/cid'
 import { base36 } from 'multiformats/bases/base36'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SharedLock } from '../../src/node/shared-lock.ts'
+import { SharedLock } from '../../src/pins/shared-lock.ts'
 import { call, lines, message, serveNode, type Served } from '../http/harness.ts'
 
 const test = suite<Served>('gc')
@@ -64,9 +64,20 @@ test('pins that a Helia application made are kept too', async ({ rpc, repo }) =>
   assert.is(await collected(rpc), 0)
 })
 
-test('a pin that is not complete stops it before anything goes', async ({ rpc, repo }) => {
+test('a pin that lost a block keeps the others, and lets garbage go', async ({ rpc, repo }) => {
   const root = await addFolder(rpc, 'one')
   await addFolder(rpc, 'garbage', '&pin=false')
+  const refs = lines<{ Ref: string }>(await call(rpc, `refs?arg=${root}`))
+  await repo.blockstore.delete(CID.parse(refs[0]?.Ref ?? ''))
+  // the other folder and its own file; what both have is pinned
+  assert.is(await collected(rpc), 2)
+  assert.is((await call(rpc, `block/get?arg=${root}`)).status, 200)
+})
+
+test('a Helia pin that is not complete stops it before anything goes', async ({ rpc, repo }) => {
+  const root = await addFolder(rpc, 'one', '&pin=false')
+  const key = new Key(`/pin/${CID.parse(root).toString(base36)}`)
+  await repo.datastore.put(key, new Uint8Array([0xa0]))
   const refs = lines<{ Ref: string }>(await call(rpc, `refs?arg=${root}`))
   await repo.blockstore.delete(CID.parse(refs[0]?.Ref ?? ''))
   const before = lines(await call(rpc, 'refs/local')).length

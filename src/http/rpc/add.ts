@@ -1,6 +1,5 @@
-import type { CID } from 'multiformats/cid'
 import type { Node } from '../../node/node.ts'
-import { checkPinName } from '../../node/pins.ts'
+import { checkPinName } from '../../pins/pin-texts.ts'
 import { addEntries, type AddEntry, type AddEvent } from '../../unixfs/add.ts'
 import { BlockWriter } from '../../unixfs/block-writer.ts'
 import { hasherByName, identityBytesMax } from '../../unixfs/hashers.ts'
@@ -8,6 +7,7 @@ import { parseChunker, type Profile } from '../../unixfs/profile.ts'
 import { values, type Command, type RpcRequest } from './command.ts'
 import type { Part } from './multipart.ts'
 import { bool, int, text, type Options } from './options.ts'
+import { pinRecursively } from './pinning.ts'
 
 const progressBytes = 256 * 1024
 const symlinkBytesMax = 64 * 1024
@@ -121,17 +121,13 @@ async function* added(request: RpcRequest, node: Node, profile: Profile): AsyncG
         continue
       }
       await writer.flush()
-      if (pin) await pinRoot(event.cid, options.text('pin-name') ?? '', node, signal)
+      const name = options.text('pin-name') ?? ''
+      if (pin) await pinRecursively(event.cid, node, { name, signal })
     }
     await writer.flush()
   } finally {
     node.gcLock.release(false)
   }
-}
-
-/** Everything below was just written, so nothing has to be walked. */
-async function pinRoot(cid: CID, name: string, node: Node, signal: AbortSignal): Promise<void> {
-  await node.pins.set({ cid, mode: 'recursive', name }, { signal })
 }
 
 function eventLine(event: Exclude<AddEvent, { kind: 'root' }>, request: RpcRequest): object {

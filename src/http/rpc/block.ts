@@ -1,7 +1,5 @@
 import { CID } from 'multiformats/cid'
 import { TooLargeError } from '../../errors.ts'
-import { isNotFound } from '../../node/blocks.ts'
-import { pinnedThrough } from '../../node/gc.ts'
 import type { Node } from '../../node/node.ts'
 import { MAX_BLOCK_BYTES } from '../../stores/blockstore.ts'
 import { hasherByName } from '../../unixfs/hashers.ts'
@@ -9,6 +7,7 @@ import { codecCode } from './codecs.ts'
 import { bytes, firstArg, value, values, type Command, type RpcRequest } from './command.ts'
 import { bool, int, text, type Options } from './options.ts'
 import { reader, resolveArg } from './paths.ts'
+import { pinOptions, pinRecursively } from './pinning.ts'
 
 /** What bitswap carries. */
 const softBlockLimit = 2 * 1024 * 1024
@@ -93,7 +92,7 @@ async function* putBlocks(
     const cid = cidOf(block)
     await node.gcLock.shared(async () => {
       await node.blocks.store.put(cid, block, { signal })
-      if (pin) await node.pins.set({ cid, mode: 'recursive', name: '' }, { signal })
+      if (pin) await pinRecursively(cid, node, pinOptions(request, node))
     })
     node.announce([cid])
     yield { Key: request.cidText(cid), Size: block.byteLength }
@@ -156,14 +155,8 @@ async function* removeBlocks(request: RpcRequest, node: Node): AsyncGenerator<ob
 }
 
 async function whyPinned(cid: CID, node: Node, signal: AbortSignal): Promise<string | undefined> {
-  const pin = await node.pins.get(cid, { signal })
-  if (pin != null) return `pinned: ${pin.mode}`
-  const get = node.blocks.reader({ signal, offline: true })
-  try {
-    const through = await pinnedThrough(cid, node.pins, get, { signal })
-    return through == null ? undefined : `pinned via ${String(through)}`
-  } catch (error) {
-    if (isNotFound(error)) return 'a pinned DAG is incomplete'
-    throw error
-  }
+  const state = await node.pins.isPinned(cid, { through: true, signal })
+  if (state == null) return undefined
+  if (state.type !== 'indirect') return `pinned: ${state.type}`
+  return state.through == null ? 'pinned: indirect' : `pinned via ${String(state.through)}`
 }

@@ -101,8 +101,7 @@ async function pinRoot(root: CID, request: RpcRequest, node: Node): Promise<obje
   const { signal } = request
   let PinErrorMsg = ''
   try {
-    const get = node.blocks.reader({ signal, offline: true })
-    await pinRecursively(root, '', node, get, signal)
+    await pinRecursively(root, node, { signal })
   } catch (error) {
     if (signal.aborted) throw error
     PinErrorMsg = errorText(error)

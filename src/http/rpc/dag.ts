@@ -8,7 +8,7 @@ import { checkBlockSize, readBlockBytes } from './block.ts'
 import { bytes, firstArg, value, values, type Command, type RpcRequest } from './command.ts'
 import { codecCode } from './codecs.ts'
 import { bool, text, type Options } from './options.ts'
-import { pinRecursively } from './pinning.ts'
+import { pinOptions, pinRecursively } from './pinning.ts'
 import { reader, resolveArg } from './paths.ts'
 
 type Codec = NonNullable<ReturnType<typeof codecByName>>
@@ -65,7 +65,7 @@ async function* putNodes(
     await node.gcLock.shared(async () => {
       await node.blocks.store.put(cid, block, { signal })
       if (options.bool('pin')) {
-        await pinRecursively(cid, '', node, reader(request, node), signal)
+        await pinRecursively(cid, node, pinOptions(request, node))
       }
     })
     node.announce([cid])

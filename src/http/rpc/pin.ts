@@ -1,12 +1,12 @@
 import type { CID } from 'multiformats/cid'
-import { collectPinned, pinnedThrough } from '../../node/gc.ts'
 import type { Node } from '../../node/node.ts'
-import { checkPinName, type Pin } from '../../node/pins.ts'
+import { checkPinName } from '../../pins/pin-texts.ts'
+import type { PinMode, PinProgress } from '../../pins/types.ts'
 import { value, values, type Command, type Reply, type RpcRequest } from './command.ts'
 import { errorText } from './errors.ts'
 import { bool, text } from './options.ts'
-import { reader, resolveArg } from './paths.ts'
-import { pinRecursively, type PinProgress } from './pinning.ts'
+import { resolveArg } from './paths.ts'
+import { pinOptions } from './pinning.ts'
 
 const progressMs = 500
 
@@ -51,18 +51,17 @@ function progressLine({ blocks, bytes }: PinProgress): object {
 async function pinAll(request: RpcRequest, node: Node, progress: PinProgress): Promise<string[]> {
   const { options, signal } = request
   const name = options.text('name') ?? ''
-  const get = reader(request, node)
+  const mode: PinMode = options.bool('recursive', true) ? 'recursive' : 'direct'
   const pins: string[] = []
   for (const arg of request.args) {
     const { cid } = await resolveArg(arg, request, node)
+    const before = { ...progress }
+    const onProgress = ({ blocks, bytes }: PinProgress) => {
+      progress.blocks = before.blocks + blocks
+      progress.bytes = before.bytes + bytes
+    }
     try {
-      await node.gcLock.shared(async () => {
-        if (options.bool('recursive', true)) {
-          await pinRecursively(cid, name, node, get, signal, progress)
-        } else {
-          await pinDirectly(cid, name, request, node)
-        }
-      })
+      await node.pins.add(cid, { ...pinOptions(request, node), mode, name, onProgress })
     } catch (error) {
       if (signal.aborted) throw signal.reason
       throw new Error(`pin: ${errorText(error)}`, { cause: error })
@@ -70,14 +69,6 @@ async function pinAll(request: RpcRequest, node: Node, progress: PinProgress): P
     pins.push(request.cidText(cid))
   }
   return pins
-}
-
-async function pinDirectly(cid: CID, name: string, request: RpcRequest, node: Node): Promise<void> {
-  const { signal } = request
-  await reader(request, node)(cid)
-  const before = await node.pins.get(cid, { signal })
-  if (before?.mode === 'recursive') throw new Error(`${String(cid)} already pinned recursively`)
-  await node.pins.set({ cid, mode: 'direct', name }, { signal })
 }
 
 export const pinRm: Command = {
@@ -89,18 +80,18 @@ export const pinRm: Command = {
     const pins: string[] = []
     for (const arg of request.args) {
       const { cid } = await resolveArg(arg, request, node)
-      await node.gcLock.shared(async () => {
-        const pin = await node.pins.get(cid, { signal })
-        if (pin == null) throw new Error('not pinned or pinned indirectly')
-        if (pin.mode === 'recursive' && !options.bool('recursive', true)) {
-          throw new Error(`${String(cid)} is pinned recursively`)
-        }
-        await node.pins.remove(cid, { signal })
-      })
+      await node.pins.rm(cid, { recursive: options.bool('recursive', true), signal })
       pins.push(request.cidText(cid))
     }
     return value({ Pins: pins })
   }
+}
+
+type PinType = PinMode | 'indirect' | 'all'
+
+function checkType(type: string): asserts type is PinType {
+  if (['direct', 'indirect', 'recursive', 'all'].includes(type)) return
+  throw new Error(`invalid type '${type}', must be one of {direct, indirect, recursive, all}`)
 }
 
 interface PinLine {
@@ -122,9 +113,7 @@ export const pinLs: Command = {
   run: (request, node) => {
     const type = request.options.text('type') ?? 'all'
     checkPinName(request.options.text('name') ?? '')
-    if (!['direct', 'indirect', 'recursive', 'all'].includes(type)) {
-      throw new Error(`invalid type '${type}', must be one of {direct, indirect, recursive, all}`)
-    }
+    checkType(type)
     const lines =
       request.args.length > 0 ? pinsOf(request, node, type) : allPins(request, node, type)
     return request.options.bool('stream') ? values(lines) : collected(lines)
@@ -139,7 +128,7 @@ async function collected(lines: AsyncIterable<PinLine>): Promise<Reply> {
   return value(found.length === 0 ? {} : { Keys: Object.fromEntries(found) })
 }
 
-async function* allPins(request: RpcRequest, node: Node, type: string): AsyncGenerator<PinLine> {
+async function* allPins(request: RpcRequest, node: Node, type: PinType): AsyncGenerator<PinLine> {
   const { options, signal, cidText } = request
   const part = options.text('name') ?? ''
   const names = options.bool('names') || part !== ''
@@ -148,37 +137,25 @@ async function* allPins(request: RpcRequest, node: Node, type: string): AsyncGen
     ...(names && name !== '' ? { Name: name } : {}),
     Type
   })
-  const isWanted = (pin: Pin) => pin.name.includes(part)
   for (const mode of ['direct', 'recursive'] as const) {
     if (type !== 'all' && type !== mode) continue
-    for await (const pin of node.pins.list({ signal })) {
-      if (pin.mode === mode && isWanted(pin)) yield line(pin.cid, mode, pin.name)
+    for await (const pin of node.pins.ls({ mode, signal })) {
+      if (pin.name.includes(part)) yield line(pin.cid, mode, pin.name)
     }
   }
-  if (type !== 'all' && type !== 'indirect') return
-  const get = node.blocks.reader({ signal, offline: true })
-  for await (const cid of collectPinned(node.pins, get, { signal })) {
-    if (part === '') yield line(cid, 'indirect', '')
-  }
+  if ((type !== 'all' && type !== 'indirect') || part !== '') return
+  for await (const cid of node.pins.lsIndirect({ signal })) yield line(cid, 'indirect', '')
 }
 
-async function* pinsOf(request: RpcRequest, node: Node, type: string): AsyncGenerator<PinLine> {
+async function* pinsOf(request: RpcRequest, node: Node, type: PinType): AsyncGenerator<PinLine> {
   const { options, signal, cidText } = request
   const names = options.bool('names') || (options.text('name') ?? '') !== ''
-  const get = node.blocks.reader({ signal, offline: true })
   for (const arg of request.args) {
     const { cid } = await resolveArg(arg, request, node)
-    const pin = await node.pins.get(cid, { signal })
-    if (pin != null && (type === 'all' || type === pin.mode)) {
-      const named = names && pin.name !== '' ? { Name: pin.name } : {}
-      yield { Cid: cidText(cid), ...named, Type: pin.mode }
-      continue
-    }
-    const through =
-      type === 'all' || type === 'indirect'
-        ? await pinnedThrough(cid, node.pins, get, { signal })
-        : undefined
-    if (through == null) throw new Error(`path '${arg}' is not pinned`)
-    yield { Cid: cidText(cid), Type: `indirect through ${cidText(through)}` }
+    const state = await node.pins.isPinned(cid, { type, through: true, signal })
+    if (state == null) throw new Error(`path '${arg}' is not pinned`)
+    const through = state.through == null ? '' : ` through ${cidText(state.through)}`
+    const named = names && state.name !== '' ? { Name: state.name } : {}
+    yield { Cid: cidText(cid), ...named, Type: state.type + through }
   }
 }

@@ -1,26 +1,21 @@
 import type { CID } from 'multiformats/cid'
 import type { Node } from '../../node/node.ts'
-import type { GetBlock } from '../../unixfs/blocks.ts'
-import { coverDag } from '../../unixfs/walk.ts'
+import type { AddOptions } from '../../pins/types.ts'
+import type { RpcRequest } from './command.ts'
 
-export interface PinProgress {
-  blocks: number
-  bytes: number
-}
-
-/** Makes sure that the whole DAG is here, fetching what is not, and pins it. */
+/** For commands that have just stored the blocks and hold the lock against collection. */
 export async function pinRecursively(
   cid: CID,
-  name: string,
   node: Node,
-  get: GetBlock,
-  signal: AbortSignal,
-  progress?: PinProgress
+  options: Pick<AddOptions, 'name' | 'signal' | 'fetcher'> = {}
 ): Promise<void> {
-  for await (const { bytes } of coverDag(cid, get)) {
-    if (progress == null) continue
-    progress.blocks++
-    progress.bytes += bytes.byteLength
-  }
-  await node.pins.set({ cid, mode: 'recursive', name }, { signal })
+  await node.pins.add(cid, { ...options, holdsLock: true })
+}
+
+/** A command that may ask the network, unless its client says `offline`. */
+export function pinOptions(
+  { options, signal }: RpcRequest,
+  { fetcher }: Node
+): Pick<AddOptions, 'signal' | 'fetcher'> {
+  return options.bool('offline') || fetcher == null ? { signal } : { signal, fetcher }
 }

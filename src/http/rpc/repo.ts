@@ -1,4 +1,3 @@
-import { collectGarbage } from '../../node/gc.ts'
 import { ownerOfBlocks } from '../datastore/namespaces.ts'
 import type { Node } from '../../node/node.ts'
 import type { VerifyProgress, VerifyReport } from '../../repo/types.ts'
@@ -49,9 +48,8 @@ async function* collected(request: RpcRequest, node: Node): AsyncGenerator<objec
       `the blocks belong to the Kubo of namespace ${owner.name}: run its ipfs repo gc`
     )
   }
-  await node.gcLock.acquire(true)
   try {
-    for await (const cid of collectGarbage(node.blocks, node.pins, { signal })) {
+    for await (const cid of node.pins.gc({ signal })) {
       if (!options.bool('silent')) yield { Key: { '/': cidText(cid) } }
     }
   } catch (error) {
@@ -60,8 +58,6 @@ async function* collected(request: RpcRequest, node: Node): AsyncGenerator<objec
       throw new Error('encountered errors during gc run', { cause: error })
     }
     throw error
-  } finally {
-    node.gcLock.release(true)
   }
   await node.repo.compact({ signal })
 }

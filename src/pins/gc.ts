@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import * as Digest from 'multiformats/hashes/digest'
+import type { SharedLock } from './shared-lock.ts'
+import type { PinBlocks } from './blocks.ts'
+import { CatalogBatch, keyAt, packKeys, type PinCatalog } from './catalog.ts'
+import { nowSeconds, readLoose } from './loose.ts'
+import { kinds, nodeKey } from './node.ts'
+import { pinnedSlots } from './pin-value.ts'
+import type { Steps } from './steps.ts'
+import type { GcOptions, GcProgress } from './types.ts'
+
+/** Looked at in one step, during which nothing is added or pinned. */
+const pageBlocks = 4096
+
+export interface GcContext {
+  catalog: PinCatalog
+  blocks: PinBlocks
+  steps: Steps
+  lock: SharedLock
+  /** Blocks that somebody else has a right to, by multihash: a Helia application's pins. */
+  isKept: (multihash: Uint8Array) => boolean
+}
+
+/**
+ * Empties the queue of loose blocks: deletes those that nothing holds and takes the others out of
+ * it. Costs what is in the queue, whatever is pinned. Yields what it deleted, as raw CIDs.
+ */
+export async function* collectLoose(
+  context: GcContext,
+  options: GcOptions = {}
+): AsyncGenerator<CID> {
+  const { catalog } = context
+  const { signal, onProgress, maxBlocks = Infinity } = options
+  const began = performance.now()
+  const progress: GcProgress = { checked: 0, deleted: 0, queued: await catalog.count('loose') }
+  let from: Uint8Array | undefined
+  do {
+    signal?.throwIfAborted()
+    const limit = Math.min(pageBlocks, pageLimit(options, progress, maxBlocks))
+    const page = await catalog.scan('loose', from, limit)
+    const deleted = await context.lock.alone(async () =>
+      context.steps.run(async () => sweep(context, page, options))
+    )
+    progress.checked += page.values.length
+    progress.deleted += deleted.length
+    progress.queued = Math.max(0, progress.queued - page.values.length)
+    onProgress?.({ ...progress })
+    for (const multihash of deleted) yield CID.createV1(raw.code, Digest.decode(multihash))
+    await slowDown(options, progress, began)
+    from = page.next
+  } while (from != null && progress.deleted < maxBlocks)
+}
+
+function pageLimit(options: GcOptions, { deleted }: GcProgress, maxBlocks: number): number {
+  const perTurn = options.blocksPerSecond == null ? Infinity : options.blocksPerSecond / 10
+  return Math.max(1, Math.min(maxBlocks - deleted, Math.ceil(perTurn)))
+}
+
+async function slowDown(options: GcOptions, progress: GcProgress, began: number): Promise<void> {
+  const { blocksPerSecond, signal } = options
+  if (blocksPerSecond == null) return
+  const dueMs = (progress.deleted / blocksPerSecond) * 1000 - (performance.now() - began)
+  if (dueMs > 0) await sleep(dueMs, undefined, signal == null ? {} : { signal })
+}
+
+const nothing = new Uint8Array(0)
+
+/** What is alive is asked and deleted in one step, so nothing can come to need it in between. */
+async function sweep(
+  { catalog, blocks, isKept }: GcContext,
+  page: { keys: Uint8Array; values: Float64Array },
+  { minAgeSeconds = 0 }: GcOptions
+): Promise<Uint8Array[]> {
+  const latest = nowSeconds() - minAgeSeconds
+  const candidates: Uint8Array[] = []
+  for (let i = 0; i < page.values.length; i++) {
+    const { seconds, wasPinned } = readLoose(page.values[i] as number)
+    if (wasPinned || seconds <= latest) candidates.push(keyAt(page.keys, i))
+  }
+  if (candidates.length === 0) return []
+  const isLive = await liveness(catalog, candidates)
+  const dead = candidates.filter((_, i) => isLive[i] !== true)
+  const multihashes = await blocks.multihashes(packKeys(dead))
+  const known = multihashes.filter(multihash => multihash != null)
+  const kept = new Set(known.filter(isKept))
+  const doomed = dead.filter((_, i) => {
+    const multihash = multihashes[i]
+    return multihash != null && !kept.has(multihash)
+  })
+  // the blocks go first: a crash in between leaves a queue that has too much, never too little
+  if (doomed.length > 0) await blocks.remove(packKeys(doomed))
+  const batch = new CatalogBatch()
+  const stays = new Set(dead.filter((_, i) => kept.has(multihashes[i] ?? nothing)))
+  for (const key of candidates) if (!stays.has(key)) batch.set('loose', key, 0)
+  await catalog.apply(batch.changes(), false)
+  return known.filter(multihash => !kept.has(multihash))
+}
+
+async function liveness(catalog: PinCatalog, keys: Uint8Array[]): Promise<boolean[]> {
+  const live = new Array<boolean>(keys.length).fill(false)
+  for (const kind of kinds) {
+    const refs = await catalog.get('refs', packKeys(keys.map(key => nodeKey(key, kind))))
+    for (let i = 0; i < keys.length; i++) if (refs[i] !== 0) live[i] = true
+  }
+  const pins = await catalog.get('pins', packKeys(keys))
+  for (let i = 0; i < keys.length; i++) {
+    if (pinnedSlots(pins[i] as number).next().done !== true) live[i] = true
+  }
+  return live
+}

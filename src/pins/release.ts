@@ -1,0 +1,172 @@
+import type { PinBlocks } from './blocks.ts'
+import { CatalogBatch, keyAt, keyText, packKeys, type PinCatalog } from './catalog.ts'
+import { heldValue, nobody, readHeld } from './held.ts'
+import { nodeLinks, type Links } from './links.ts'
+import { looseValue, nowSeconds } from './loose.ts'
+import {
+  blockKeyOf,
+  cidOfNode,
+  Kind,
+  readRefs,
+  refsValue,
+  type Kind as NodeKind,
+  type Refs
+} from './node.ts'
+import type { Steps } from './steps.ts'
+import { sha256Multihash } from './node.ts'
+
+const batchNodes = 512
+const scanNodes = 4096
+/** Beyond that, what is to be released is found again on disk. */
+const stackNodes = 100_000
+
+export interface HeldNode {
+  key: Uint8Array
+  kind: NodeKind
+}
+
+interface Opened {
+  node: HeldNode
+  links: Links
+}
+
+export interface ReleaseContext {
+  catalog: PinCatalog
+  blocks: PinBlocks
+  steps: Steps
+  /** Whether a walk is still under way: what it holds is its own. */
+  isActive: (walk: number) => boolean
+  /** A block that is gone or damaged: what it linked to stays counted until it is back. */
+  onStuck: (node: HeldNode, why: string) => void
+}
+
+/**
+ * Takes expanded nodes that nothing holds any more apart: their links are no longer counted, they
+ * and their leaves become loose, and nodes whose last link that was follow. What is still to do is
+ * in `held`, so after a crash it goes on.
+ */
+export class Release {
+  readonly #context: ReleaseContext
+
+  constructor(context: ReleaseContext) {
+    this.#context = context
+  }
+
+  /** These, and all that follows from it. Nodes that something holds again are passed over. */
+  async run(roots: HeldNode[], signal?: AbortSignal): Promise<void> {
+    const stack = [...roots]
+    let spilled = false
+    while (stack.length > 0) {
+      signal?.throwIfAborted()
+      const some = stack.splice(-batchNodes)
+      const following = await this.#releaseSome(some)
+      const room = stackNodes - stack.length
+      spilled ||= following.length > room
+      stack.push(...following.slice(0, room))
+    }
+    if (spilled) await this.all(signal)
+  }
+
+  /** Everything that nobody holds: left by walks that failed, by crashes. */
+  async all(signal?: AbortSignal): Promise<void> {
+    await this.#held(walk => !this.#context.isActive(walk), signal)
+  }
+
+  /** What one walk, which is over, holds. */
+  async of(walk: number): Promise<void> {
+    await this.#held(other => other === walk)
+  }
+
+  async #held(isWanted: (walk: number) => boolean, signal?: AbortSignal): Promise<void> {
+    const stuck = new Set<string>()
+    for (let found = true; found;) {
+      found = false
+      let from: Uint8Array | undefined
+      do {
+        signal?.throwIfAborted()
+        const page = await this.#context.catalog.scan('held', from, scanNodes)
+        const nodes: HeldNode[] = []
+        for (let i = 0; i < page.values.length; i++) {
+          const { walk, kind } = readHeld(page.values[i] as number)
+          const key = keyAt(page.keys, i)
+          if (isWanted(walk) && !stuck.has(keyText(key))) nodes.push({ key, kind })
+        }
+        found ||= nodes.length > 0
+        // one that could not be released is not tried again and again
+        for (const { key } of nodes) stuck.add(keyText(key))
+        await this.run(nodes, signal)
+        from = page.next
+      } while (from != null)
+    }
+  }
+
+  async #releaseSome(nodes: HeldNode[]): Promise<HeldNode[]> {
+    const { blocks, onStuck, steps } = this.#context
+    const read = await blocks.read(packKeys(nodes.map(({ key, kind }) => blockKeyOf(key, kind))))
+    const opened: Opened[] = []
+    nodes.forEach((node, i) => {
+      const block = read[i]
+      if (block == null) return onStuck(node, 'its block is missing')
+      if (block instanceof Error) return onStuck(node, block.message)
+      const cid = cidOfNode(sha256Multihash(blockKeyOf(node.key, node.kind)), node.kind)
+      opened.push({ node, links: nodeLinks(cid, block) })
+    })
+    return opened.length === 0 ? [] : steps.run(async () => this.#step(opened))
+  }
+
+  async #step(opened: Opened[]): Promise<HeldNode[]> {
+    const { catalog, isActive } = this.#context
+    const state = await this.#stateOf(opened)
+    const held = await catalog.get('held', packKeys(opened.map(({ node }) => node.key)))
+    const batch = new CatalogBatch()
+    const following: HeldNode[] = []
+    const changed = new Map<string, { key: Uint8Array; kind: NodeKind; refs: Refs }>()
+    const loose = looseValue(nowSeconds(), true)
+    const eligible = opened.filter(({ node }, i) => {
+      const { count, expanded } = state.get(keyText(node.key)) as Refs
+      const value = held[i] ?? 0
+      return expanded && count === 0 && value !== 0 && !isActive(readHeld(value).walk)
+    })
+    for (const { node, links } of eligible) {
+      const refs = state.get(keyText(node.key)) as Refs
+      if (!refs.expanded) continue
+      refs.expanded = false
+      changed.set(keyText(node.key), { ...node, refs })
+      batch.set('held', node.key, 0)
+      batch.set('loose', blockKeyOf(node.key, node.kind), loose)
+      for (let i = 0; i < links.count; i++) {
+        const key = keyAt(links.keys, i)
+        const kind = links.kinds[i] as NodeKind
+        const child = state.get(keyText(key)) as Refs
+        child.count = Math.max(0, child.count - 1)
+        changed.set(keyText(key), { key, kind, refs: child })
+        if (child.count > 0) continue
+        if (kind === Kind.leaf) batch.set('loose', key, loose)
+        else {
+          batch.set('held', key, heldValue(nobody, kind))
+          following.push({ key, kind })
+        }
+      }
+    }
+    for (const { key, kind, refs } of changed.values())
+      batch.set('refs', key, refsValue(refs, kind))
+    if (changed.size > 0) await catalog.apply(batch.changes(), false)
+    return following
+  }
+
+  async #stateOf(opened: Opened[]): Promise<Map<string, Refs>> {
+    const keys = new Map<string, Uint8Array>()
+    for (const { node, links } of opened) {
+      keys.set(keyText(node.key), node.key)
+      for (let i = 0; i < links.count; i++) {
+        const key = keyAt(links.keys, i)
+        keys.set(keyText(key), key)
+      }
+    }
+    const values = await this.#context.catalog.get('refs', packKeys([...keys.values()]))
+    const state = new Map<string, Refs>()
+    let at = 0
+    for (const text of keys.keys()) state.set(text, readRefs(values[at++] ?? 0))
+    return state
+  }
+}

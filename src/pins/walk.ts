@@ -1,0 +1,347 @@
+import type { CID } from 'multiformats/cid'
+import { identityCode } from '../unixfs/hashers.ts'
+import type { PinBlocks } from './blocks.ts'
+import { CatalogBatch, keyAt, keyBytes, keyText, packKeys, type PinCatalog } from './catalog.ts'
+import { BadBlockError, BlockMissingError, CyclicDagError } from './errors.ts'
+import { heldValue } from './held.ts'
+import { nodeLinks, type Links } from './links.ts'
+import { blockKey, blockKeyOf, Kind, kindOf, nodeKey, readRefs, refsValue } from './node.ts'
+import type { Steps } from './steps.ts'
+import type { Fetcher, PinProgress } from './types.ts'
+
+/** Nodes that are read and expanded together, and bytes of blocks that are in memory for it. */
+const batchNodes = 512
+const batchBytes = 8 * 1024 * 1024
+/** Leaves that are fetched at the same time, and blocks with links. */
+const fetchWidth = 64
+
+export interface WalkNode {
+  cid: CID
+  key: Uint8Array
+  kind: Kind
+  parent: WalkNode | undefined
+}
+
+export function walkNode(cid: CID, parent?: WalkNode): WalkNode {
+  const kind = kindOf(cid.code)
+  return { cid, kind, key: nodeKey(blockKey(cid.multihash.bytes), kind), parent }
+}
+
+export interface WalkContext {
+  catalog: PinCatalog
+  blocks: PinBlocks
+  steps: Steps
+  fetcher: Fetcher | undefined
+  signal: AbortSignal | undefined
+  /** Lets garbage collection in while work that may take long, and can cope with it, runs. */
+  outsideLock: <T>(work: () => Promise<T>) => Promise<T>
+  onProgress: (progress: PinProgress) => void
+}
+
+interface ReadNode {
+  node: WalkNode
+  links: Links
+  counted: boolean
+}
+
+/** Children first: `waiting` is expanded when all that lies above it on the stack is. */
+interface Frame {
+  todo: WalkNode[]
+  next: number
+  waiting: ReadNode[]
+}
+
+/**
+ * Expands a DAG from its leaves upwards: when a node is expanded, all below it is. See the
+ * invariants in pins.ts. What is expanded already is passed by, so a walk that was cut short goes
+ * on where it was when it is begun again.
+ */
+export class Walk {
+  readonly id: number
+  readonly #context: WalkContext
+  readonly #progress: PinProgress = { blocks: 0, bytes: 0 }
+  readonly #open = new Map<string, number>()
+
+  constructor(id: number, context: WalkContext) {
+    this.id = id
+    this.#context = context
+  }
+
+  /** Resolves when the root is expanded or, a leaf, here. It may be no longer, a moment later. */
+  async complete(root: WalkNode): Promise<void> {
+    if (root.kind === Kind.leaf) return this.#completeLeaf(root)
+    const stack: Frame[] = [{ todo: [root], next: 0, waiting: [] }]
+    for (let frame = stack.at(-1); frame != null; frame = stack.at(-1)) {
+      this.#context.signal?.throwIfAborted()
+      if (frame.waiting.length > 0) {
+        const undone = await this.#expand(frame.waiting)
+        if (undone.length > 0) {
+          stack.push({ todo: undone, next: 0, waiting: [] })
+        } else {
+          for (const { node } of frame.waiting) this.#leave(node)
+          frame.waiting = []
+        }
+      } else if (frame.next < frame.todo.length) {
+        const below = await this.#descend(frame)
+        if (below.length > 0) stack.push({ todo: below, next: 0, waiting: [] })
+      } else {
+        stack.pop()
+      }
+    }
+  }
+
+  async #completeLeaf(root: WalkNode): Promise<void> {
+    if (root.cid.multihash.code === identityCode)
+      return this.#count(root.cid.multihash.digest.length)
+    const [size = -1] = await this.#context.blocks.sizes(blockKeyOf(root.key, root.kind))
+    if (size < 0) await this.#fetch([root])
+    const [bytes = 0] = await this.#context.blocks.sizes(blockKeyOf(root.key, root.kind))
+    this.#count(Math.max(bytes, 0))
+  }
+
+  /** Reads the next few nodes of a frame; gives those below them that are not expanded. */
+  async #descend(frame: Frame): Promise<WalkNode[]> {
+    const some = frame.todo.slice(frame.next, frame.next + batchNodes)
+    const refs = await this.#context.catalog.get('refs', packKeys(some.map(node => node.key)))
+    const left = some.filter((_, i) => !readRefs(refs[i] ?? 0).expanded)
+    const read = await this.#read(left)
+    // those whose blocks were too many bytes for one turn come again
+    const taken = read.length
+    frame.next += taken < left.length ? some.indexOf(left[taken] as WalkNode) : some.length
+    frame.waiting = read
+    for (const { node } of read) this.#enter(node)
+    return this.#unexpanded(read)
+  }
+
+  async #read(nodes: WalkNode[]): Promise<ReadNode[]> {
+    if (nodes.length === 0) return []
+    const stored = nodes.filter(({ cid }) => cid.multihash.code !== identityCode)
+    const keys = packKeys(stored.map(({ key, kind }) => blockKeyOf(key, kind)))
+    let sizes = await this.#context.blocks.sizes(keys)
+    for (;;) {
+      const missing = stored.filter((_, i) => (sizes[i] ?? -1) < 0)
+      if (missing.length === 0) break
+      await this.#fetch(missing)
+      // a collection may have come in between, and taken what nothing held yet
+      sizes = await this.#context.blocks.sizes(keys)
+    }
+    let bytes = 0
+    let count = 0
+    while (count < stored.length && (count === 0 || bytes < batchBytes))
+      bytes += sizes[count++] ?? 0
+    const blocks = await this.#context.blocks.read(keys.subarray(0, count * keyBytes))
+    const first = new Set(stored.slice(0, count))
+    const read: ReadNode[] = []
+    let at = 0
+    for (const node of nodes) {
+      const inline = node.cid.multihash.code === identityCode
+      if (!inline && !first.has(node)) break
+      const block = inline ? node.cid.multihash.digest : blocks[at++]
+      if (block instanceof Error) throw new BadBlockError(node.cid, block)
+      if (block == null) throw new BlockMissingError(node.cid)
+      read.push({ node, links: nodeLinks(node.cid, block), counted: false })
+      this.#count(block.byteLength)
+    }
+    return read
+  }
+
+  async #unexpanded(read: ReadNode[]): Promise<WalkNode[]> {
+    const children = new Map<string, WalkNode>()
+    for (const { node, links } of read) {
+      for (let i = 0; i < links.count; i++) {
+        if (links.kinds[i] === Kind.leaf) continue
+        const text = keyText(keyAt(links.keys, i))
+        if (!children.has(text)) children.set(text, walkNode(links.cid(i), node))
+      }
+    }
+    const nodes = [...children.values()]
+    if (nodes.length === 0) return nodes
+    const refs = await this.#context.catalog.get('refs', packKeys(nodes.map(node => node.key)))
+    const undone = nodes.filter((_, i) => !readRefs(refs[i] ?? 0).expanded)
+    for (const node of undone) this.#checkAcyclic(node)
+    return undone
+  }
+
+  /** Gives children that are not expanded any more; the others were, and their parents are now. */
+  async #expand(waiting: ReadNode[]): Promise<WalkNode[]> {
+    for (;;) {
+      const outcome = await this.#context.steps.run(async () => this.#tryExpand(waiting))
+      if (outcome.missing.length === 0) return outcome.undone
+      await this.#fetch(outcome.missing)
+    }
+  }
+
+  async #tryExpand(waiting: ReadNode[]): Promise<{ missing: WalkNode[]; undone: WalkNode[] }> {
+    const { catalog } = this.#context
+    const refs = await this.#refsOf(waiting)
+    const work = waiting.filter(({ node }) => !readRefs(refs.get(keyText(node.key)) ?? 0).expanded)
+    const undone = new Map<string, WalkNode>()
+    for (const { node, links } of work) {
+      for (let i = 0; i < links.count; i++) {
+        if (links.kinds[i] === Kind.leaf) continue
+        const text = keyText(keyAt(links.keys, i))
+        if (readRefs(refs.get(text) ?? 0).expanded || undone.has(text)) continue
+        undone.set(text, walkNode(links.cid(i), node))
+      }
+    }
+    if (undone.size > 0) return { missing: [], undone: [...undone.values()] }
+    const missing = await this.#missingBlocks(work)
+    if (missing.length > 0) return { missing, undone: [] }
+    if (work.length > 0) await catalog.apply(this.#expansion(work, refs).changes(), false)
+    return { missing: [], undone: [] }
+  }
+
+  async #refsOf(waiting: ReadNode[]): Promise<Map<string, number>> {
+    const texts = new Map<string, Uint8Array>()
+    for (const { node, links } of waiting) {
+      texts.set(keyText(node.key), node.key)
+      for (let i = 0; i < links.count; i++) {
+        const key = keyAt(links.keys, i)
+        texts.set(keyText(key), key)
+      }
+    }
+    const values = await this.#context.catalog.get('refs', packKeys([...texts.values()]))
+    const refs = new Map<string, number>()
+    let at = 0
+    for (const text of texts.keys()) refs.set(text, values[at++] ?? 0)
+    return refs
+  }
+
+  /** The nodes themselves and their leaves; nodes below them that are expanded are here. */
+  async #missingBlocks(work: ReadNode[]): Promise<WalkNode[]> {
+    const keys: Uint8Array[] = []
+    const find: Array<() => WalkNode> = []
+    const bytesOf: Array<ReadNode | undefined> = []
+    for (const read of work) {
+      const { node, links } = read
+      if (node.cid.multihash.code !== identityCode) {
+        keys.push(blockKeyOf(node.key, node.kind))
+        find.push(() => node)
+        bytesOf.push(undefined)
+      }
+      for (let i = 0; i < links.count; i++) {
+        if (links.kinds[i] !== Kind.leaf) continue
+        keys.push(keyAt(links.keys, i))
+        find.push(() => walkNode(links.cid(i), node))
+        bytesOf.push(read)
+      }
+    }
+    const sizes = await this.#context.blocks.sizes(packKeys(keys))
+    const missing: WalkNode[] = []
+    let blocks = 0
+    let bytes = 0
+    for (let i = 0; i < keys.length; i++) {
+      const size = sizes[i] ?? -1
+      if (size < 0) missing.push((find[i] as () => WalkNode)())
+      else if (bytesOf[i]?.counted === false) {
+        blocks++
+        bytes += size
+      }
+    }
+    // leaves still to come are counted when their parent has all of them
+    if (missing.length === 0) {
+      for (const read of work) read.counted = true
+      this.#count(bytes, blocks)
+    }
+    return missing
+  }
+
+  #expansion(work: ReadNode[], refs: Map<string, number>): CatalogBatch {
+    const batch = new CatalogBatch()
+    const kindOfKey = new Map<string, { key: Uint8Array; kind: Kind }>()
+    const state = new Map<string, { count: number; expanded: boolean }>()
+    const stateOf = (key: Uint8Array, kind: Kind) => {
+      const text = keyText(key)
+      let one = state.get(text)
+      if (one == null) {
+        one = readRefs(refs.get(text) ?? 0)
+        state.set(text, one)
+        kindOfKey.set(text, { key, kind })
+      }
+      return one
+    }
+    const own = new Set<string>()
+    for (const { node, links } of work) {
+      stateOf(node.key, node.kind).expanded = true
+      own.add(keyText(node.key))
+      for (let i = 0; i < links.count; i++) {
+        const kind = links.kinds[i] as Kind
+        const child = stateOf(keyAt(links.keys, i), kind)
+        // from now on its parent holds it
+        if (child.count === 0 && kind !== Kind.leaf) batch.set('held', keyAt(links.keys, i), 0)
+        child.count++
+      }
+    }
+    for (const [text, one] of state) {
+      const { key, kind } = kindOfKey.get(text) as { key: Uint8Array; kind: Kind }
+      batch.set('refs', key, refsValue(one, kind))
+      if (own.has(text) && one.count === 0) batch.set('held', key, heldValue(this.id, kind))
+    }
+    return batch
+  }
+
+  async #fetch(nodes: WalkNode[]): Promise<void> {
+    const { fetcher, signal } = this.#context
+    if (fetcher == null) throw new BlockMissingError((nodes[0] as WalkNode).cid)
+    await this.#context.outsideLock(async () => {
+      const stop = new AbortController()
+      const any = signal == null ? stop.signal : AbortSignal.any([signal, stop.signal])
+      const queue = nodes.values()
+      const worker = async () => {
+        for (const { cid } of queue) {
+          any.throwIfAborted()
+          await fetcher.fetch(cid, { signal: any })
+          this.#context.onProgress(this.#fetched())
+        }
+      }
+      const workers = Array.from({ length: Math.min(fetchWidth, nodes.length) }, worker)
+      try {
+        await Promise.all(workers)
+      } catch (error) {
+        stop.abort(error)
+        await Promise.allSettled(workers)
+        throw error
+      }
+    })
+  }
+
+  /** A fetched block counts when it is looked at; until then its arrival is told apart. */
+  #arrived = 0
+
+  #fetched(): PinProgress {
+    this.#arrived++
+    const { blocks, bytes } = this.#progress
+    return { blocks: blocks + this.#arrived, bytes }
+  }
+
+  #count(bytes: number, blocks = 1): void {
+    this.#progress.blocks += blocks
+    this.#progress.bytes += bytes
+    // what had arrived is among these now
+    this.#arrived = Math.max(0, this.#arrived - blocks)
+    this.#context.onProgress({
+      blocks: this.#progress.blocks + this.#arrived,
+      bytes: this.#progress.bytes
+    })
+  }
+
+  #enter(node: WalkNode): void {
+    const text = keyText(node.key)
+    this.#open.set(text, (this.#open.get(text) ?? 0) + 1)
+  }
+
+  #leave(node: WalkNode): void {
+    const text = keyText(node.key)
+    const times = (this.#open.get(text) ?? 1) - 1
+    if (times === 0) this.#open.delete(text)
+    else this.#open.set(text, times)
+  }
+
+  #checkAcyclic(node: WalkNode): void {
+    const text = keyText(node.key)
+    if (!this.#open.has(text)) return
+    for (let above = node.parent; above != null; above = above.parent) {
+      if (keyText(above.key) === text) throw new CyclicDagError(node.cid)
+    }
+  }
+}
