@@ -69,7 +69,7 @@ export class RecordCatalog implements PinCatalog {
   async count(family: Family): Promise<number> {
     let count = 0
     const found = this.#records.queryKeys({ prefix: `${prefix}${family}/` })
-    while ((await found[Symbol.asyncIterator]().next()).done !== true) count++
+    while ((await found.next()).done !== true) count++
     return count
   }
 }
