@@ -2,6 +2,7 @@ import { rm, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { destination, pino, type Logger } from 'pino'
+import type { RpcAddress } from '../client/address.ts'
 import type { DatastoreServer } from '../http/datastore/server.ts'
 import { startDatastoreServer, type DatastoreDoor } from '../http/datastore/start.ts'
 import { addressMultiaddr, addressText, type ListenOptions } from '../http/listen.ts'
@@ -21,6 +22,8 @@ export interface DaemonOptions {
   datastore?: DatastoreDoor | false
   /** Default: a free TCP port on loopback, no peers. False: offline. */
   libp2p?: NetworkOptions | false
+  /** See NodeOptions. */
+  kubo?: RpcAddress
   /** The line that says that it is ready is one JSON object. */
   json?: boolean
   /** Of pino: `info` by default. Logs go to standard error, one JSON object a line. */
@@ -70,6 +73,7 @@ async function serveUntilStopped(
       ? {}
       : { gateway: options.gateway ?? { host: '127.0.0.1', port: 8080 } }),
     libp2p: options.libp2p ?? {},
+    ...(options.kubo != null && { kubo: options.kubo }),
     log,
     onShutdown: () => stopping.request('shutdown')
   })

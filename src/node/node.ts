@@ -1,6 +1,7 @@
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import { pino, type Logger } from 'pino'
+import type { RpcAddress } from '../client/address.ts'
 import { startGateway } from '../http/gateway/server.ts'
 import type { Listening, ListenOptions } from '../http/listen.ts'
 import { startRpc } from '../http/rpc/server.ts'
@@ -23,6 +24,8 @@ export interface NodeOptions {
   gateway?: ListenOptions
   /** False: no network at all, every read is local. Default: false. */
   libp2p?: NetworkOptions | false
+  /** The RPC of a Kubo that answers what this node has no command for. */
+  kubo?: RpcAddress
   log?: Logger
   /** Called when a client asks the node to shut down. Absent: it is refused. */
   onShutdown?: () => void
@@ -38,6 +41,7 @@ export interface Node {
   /** Fetches what a pin is missing; undefined on a node without a network. */
   readonly fetcher: Fetcher | undefined
   readonly network: Network | undefined
+  readonly kubo: RpcAddress | undefined
   readonly log: Logger
   readonly onShutdown: (() => void) | undefined
   identity(): Promise<Identity>
@@ -126,6 +130,7 @@ async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
     fetcher:
       network == null ? undefined : new TimedFetcher((cid, opts) => network.fetch(cid, opts)),
     network,
+    kubo: options.kubo,
     log,
     onShutdown: options.onShutdown,
     identity,

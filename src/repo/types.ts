@@ -1,6 +1,14 @@
 import type { AbortOptions } from 'abort-error'
 import type { CID } from 'multiformats/cid'
-import type { DatasetStatus, Durability, Layout, PoolStatus, StoreStats } from '../native.ts'
+import type {
+  DatasetStatus,
+  Durability,
+  Layout,
+  PoolStatus,
+  Properties,
+  ScrubStatus,
+  StoreStats
+} from '../native.ts'
 import type { PinBlocks } from '../pins/blocks.ts'
 import type { PinCatalog } from '../pins/catalog.ts'
 import type { ZfsBlockstore } from '../stores/blockstore.ts'
@@ -90,11 +98,29 @@ export interface RepoSnapshots {
   destroy(name: string, options?: AbortOptions): Promise<void>
 }
 
+/** The repo's side of zfs(8) and zpool(8). Dataset names are full ones; default: the root's. */
+export interface RepoZfs {
+  /** The dataset that holds all others of the repo. */
+  readonly root: string
+  status(options?: AbortOptions): Promise<PoolStatus>
+  /** By name, the root first. */
+  list(options?: AbortOptions): Promise<DatasetStatus[]>
+  /** NotFoundError: the dataset is none of this repo's. */
+  getProperties(dataset?: string, options?: AbortOptions): Promise<Properties>
+  /** All of them or none. InvalidParametersError: a name or value that ZFS or the repo refuses. */
+  setProperties(properties: Properties, dataset?: string, options?: AbortOptions): Promise<void>
+  /** BusyError: one is under way. */
+  startScrub(options?: AbortOptions): Promise<void>
+  stopScrub(options?: AbortOptions): Promise<void>
+  scrubStatus(options?: AbortOptions): Promise<ScrubStatus>
+}
+
 export interface Repo {
   readonly path: string
   readonly blockstore: ZfsBlockstore
   readonly datastore: ZfsDatastore
   readonly snapshots: RepoSnapshots
+  readonly zfs: RepoZfs
   /** What pins stand on (src/pins). */
   readonly catalog: PinCatalog
   readonly pinBlocks: PinBlocks

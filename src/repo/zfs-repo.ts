@@ -10,9 +10,17 @@ import { ZfsDatastore } from '../stores/datastore.ts'
 import { Gate } from '../stores/gate.ts'
 import { closeBackend, type OpenedBackend } from './backend.ts'
 import type { RepoConfig } from './config.ts'
+import { Datasets } from './datasets.ts'
 import { RepoPinBlocks } from './pin-blocks.ts'
 import { Snapshots } from './snapshots.ts'
-import type { Repo, RepoSnapshots, RepoStat, VerifyOptions, VerifyReport } from './types.ts'
+import type {
+  Repo,
+  RepoSnapshots,
+  RepoStat,
+  RepoZfs,
+  VerifyOptions,
+  VerifyReport
+} from './types.ts'
 import { verifyRepo } from './verify.ts'
 
 /** One open repo. Made by openRepo only. */
@@ -21,6 +29,7 @@ export class ZfsRepo implements Repo {
   readonly blockstore: ZfsBlockstore
   readonly datastore: ZfsDatastore
   readonly snapshots: RepoSnapshots
+  readonly zfs: RepoZfs
   readonly catalog: PinCatalog
   readonly pinBlocks: PinBlocks
   readonly #native: Native
@@ -47,6 +56,7 @@ export class ZfsRepo implements Repo {
     this.catalog = new RecordCatalog(this.withDurability('flush').datastore)
     this.pinBlocks = new RepoPinBlocks(this.#gate)
     this.snapshots = new Snapshots(native, folder, config, this.#gate)
+    this.zfs = new Datasets(config.root, this.#gate)
   }
 
   withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'> {

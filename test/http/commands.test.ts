@@ -1,4 +1,6 @@
 /** Each command's answers, in the shapes that a real Kubo 0.43.1 gave (see side-by-side.ts). */
+import { base36 } from 'multiformats/bases/base36'
+import { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { call, json, lines, message, serveNode, type SentFile, type Served } from './harness.ts'
@@ -256,6 +258,51 @@ test('zfs: snapshots, stat, verify, compact', async ({ rpc }) => {
   const [report] = lines(await call(rpc, 'zfs/repo/verify?scrub=false')).slice(-1)
   assert.is((report?.['Report'] as { Ok: boolean }).Ok, true)
   assert.equal(await json(rpc, 'zfs/repo/compact'), { FreedBytes: 0 })
+})
+
+test('resolve: to the CID at the end, in the base of the path', async ({ rpc }) => {
+  const root = await addTree(rpc)
+  const path = async (given: string) =>
+    (await json<{ Path: string }>(rpc, `resolve?arg=${encodeURIComponent(given)}`)).Path
+  assert.is(await path(`/ipfs/${root}/a.txt`), `/ipfs/${aTxt}`)
+  assert.is(await path(root), `/ipfs/${root}`)
+  assert.is(await path(`ipfs://${root}/a.txt`), `/ipfs/${aTxt}`)
+  const v1 = CID.parse(root).toV1()
+  assert.match(await path(`/ipfs/${v1.toString(base36)}`), /^\/ipfs\/k/)
+  const put = await call(rpc, 'dag/put', [{ name: 'f', body: '{"a":{"b":1}}' }])
+  const { Cid } = JSON.parse(put.body.toString()) as { Cid: { '/': string } }
+  assert.is(await path(`/ipld/${Cid['/']}/a/b`), `/ipld/${Cid['/']}/a/b`)
+  assert.match(await message(rpc, `resolve?arg=${root}/nope`), /^500 no link named "nope" under/)
+  assert.match(await message(rpc, 'resolve?arg=/ipns/example.org'), /this node has no name system/)
+})
+
+test('config: one value, or all that there is', async ({ rpc }) => {
+  const { Datastore } = await json<{ Datastore: { StorageMax: string } }>(rpc, 'config/show')
+  assert.equal(await json(rpc, 'config?arg=Datastore.StorageMax'), {
+    Key: 'Datastore.StorageMax',
+    Value: Datastore.StorageMax
+  })
+  assert.is(
+    await message(rpc, 'config?arg=Datastore.Nope.x'),
+    '500 failed to get config value: "Datastore.Nope not found"'
+  )
+  assert.match(await message(rpc, 'config?arg=Identity'), /cannot show or change private key/)
+  assert.match(await message(rpc, 'config?arg=A&arg=b'), /^400 this node is configured by/)
+})
+
+test('block/put: many in one request, answered in order', async ({ rpc }) => {
+  const files = Array.from({ length: 3000 }, (_, i) => ({ name: `${i}`, body: `block ${i}` }))
+  const put = lines<{ Key: string; Size: number }>(
+    await call(rpc, 'block/put?allow-big-block=true&cid-codec=raw&mhlen=32&mhtype=sha2-256', files)
+  )
+  assert.equal(
+    put.map(({ Size }) => Size),
+    files.map(({ body }) => body.length)
+  )
+  for (const at of [0, 1499, 2999]) {
+    const block = await call(rpc, `block/get?arg=${put[at]?.Key}`)
+    assert.is(block.body.toString(), `block ${at}`)
+  }
 })
 
 test('CIDs in the base that is asked for', async ({ rpc }) => {

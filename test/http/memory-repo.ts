@@ -51,7 +51,8 @@ export function memoryRepo(path = '/memory'): Repo {
     stat: async () => {
       const { blocks, blockBytes } = await count()
       const sizes = { allocatedBytes: blockBytes, maxBytes: 1_000_000, records: 0 }
-      return { path, blocks, blockBytes, ...sizes } as RepoStat
+      const datasets = [{ name: 'memory', availableBytes: 1_000_000 - blockBytes }]
+      return { path, blocks, blockBytes, ...sizes, datasets } as RepoStat
     },
     verify: async () => {
       const { blocks } = await count()

@@ -37,7 +37,7 @@ export async function run(
   return { code, stdout, stderr }
 }
 
-async function passed(what: string, output: Promise<Output>): Promise<string> {
+export async function passed(what: string, output: Promise<Output>): Promise<string> {
   const { code, stdout, stderr } = await output
   if (code !== 0) {
     throw new Error(`${what} ended with ${code}: ${stderr}${stdout}`)
@@ -197,7 +197,7 @@ export class Kubo {
 }
 
 /** The first line that `take` takes. */
-async function firstLine<T>(
+export async function firstLine<T>(
   child: ChildProcess,
   take: (line: string) => T | undefined,
   said: () => string

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { parseHostPort, type RpcAddress } from '../../client/address.ts'
+import { parseAddress, parseHostPort, type RpcAddress } from '../../client/address.ts'
 import type { DatastoreDoor } from '../../http/datastore/start.ts'
 import type { Context } from '../context.ts'
 import { contextOf, type Group } from '../group.ts'
@@ -17,6 +17,7 @@ interface DaemonOptions {
   peer?: string[]
   listen?: string[]
   offline?: boolean
+  kubo?: RpcAddress
   logLevel: string
 }
 
@@ -71,6 +72,11 @@ function addDaemonOptions(command: Command, logLevel: string): Command {
     .option('--peer <multiaddr>', 'a peer to stay connected to; again for more', collect)
     .option('--offline', 'no peers')
     .addOption(
+      new Option('--kubo <address>', 'the RPC of a Kubo that helps; see docs/cluster.md').argParser(
+        kuboAddress
+      )
+    )
+    .addOption(
       new Option('--log-level <level>', 'of the log, JSON lines on standard error')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
         .default(logLevel)
@@ -91,7 +97,7 @@ async function serve(
   text: (ready: Announced, repo: string) => string
 ): Promise<void> {
   const { runDaemon } = await import('../../node/daemon.ts')
-  const { rpc, gateway, listen, peer, offline, logLevel } = options
+  const { rpc, gateway, listen, peer, offline, kubo, logLevel } = options
   const network = { ...(listen != null && { listen }), ...(peer != null && { peers: peer }) }
   const announce = (line: string) => {
     const announced = JSON.parse(line) as Announced
@@ -106,6 +112,7 @@ async function serve(
     gateway,
     datastore: doorOf(options),
     libp2p: offline === true ? false : network,
+    ...(kubo != null && { kubo }),
     json: true,
     logLevel,
     signal,
@@ -166,6 +173,12 @@ function address(value: string): RpcAddress {
   const found = parseHostPort(value)
   if (found == null) throw new InvalidArgumentError('Write HOST:PORT, for example 127.0.0.1:5001.')
   return found
+}
+
+function kuboAddress(value: string): RpcAddress {
+  const found = parseAddress(value) ?? parseHostPort(value)
+  if (found != null) return found
+  throw new InvalidArgumentError('Write HOST:PORT, /ip4/HOST/tcp/PORT or /unix/PATH.')
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -1,6 +1,7 @@
 import { lowerNames } from '../../client/names.ts'
+import { ZfsClient } from '../../client/zfs.ts'
 import type { VdevStatus } from '../../native.ts'
-import type { RepoStat, VerifyProgress, VerifyReport } from '../../repo/types.ts'
+import type { VerifyProgress, VerifyReport } from '../../repo/types.ts'
 import type { Context } from '../context.ts'
 import { inSession, type Group } from '../group.ts'
 import { startProgress, type Progress } from '../progress.ts'
@@ -61,15 +62,14 @@ export function addRepo(group: Group): void {
     .description('give back the space of packs of small blocks that are mostly dead')
     .action(() =>
       inSession(group, async ({ out, signal }, { rpc }) => {
-        const answer = await rpc.json<{ FreedBytes: number }>('zfs/repo/compact', { signal })
-        const freedBytes = answer.FreedBytes
+        const freedBytes = await new ZfsClient(rpc).compact({ signal })
         await out.show({ freedBytes }, `${showBytes(freedBytes)} given back`)
       })
     )
 }
 
 async function stat({ out, signal }: Context, { rpc }: Session): Promise<void> {
-  const found = lowerNames(await rpc.json('zfs/repo/stat', { signal })) as RepoStat
+  const found = await new ZfsClient(rpc).repoStat({ signal })
   const { pool } = found
   found.datasets.sort((a, b) => (a.name < b.name ? -1 : 1))
   const errors = countErrors(pool.root)

@@ -1,21 +1,8 @@
 import type { Command } from 'commander'
+import { ZfsClient, type ZfsSnapshot } from '../../client/zfs.ts'
 import { inSession, type Group } from '../group.ts'
 import { table } from '../table.ts'
 import { showBytes } from '../units.ts'
-
-interface SnapshotAnswer {
-  Name: string
-  Created: string
-  UsedBytes: number
-  ReferencedBytes: number
-}
-
-interface SnapshotLine {
-  name: string
-  created: string
-  usedBytes: number
-  referencedBytes: number
-}
 
 export function addSnapshot(group: Group): void {
   const snapshot = group.program
@@ -43,24 +30,21 @@ export function addSnapshot(group: Group): void {
 
 async function create(group: Group, name: string | undefined): Promise<void> {
   await inSession(group, async ({ out, signal }, { rpc }) => {
-    const args = name == null ? [] : [name]
-    const made = lineOf(await rpc.json<SnapshotAnswer>('zfs/snapshot/create', { args, signal }))
+    const made = await new ZfsClient(rpc).createSnapshot(name, { signal })
     await out.show(made, `created ${made.name}`)
   })
 }
 
 async function list(group: Group): Promise<void> {
   await inSession(group, async ({ out, signal }, { rpc }) => {
-    const found: SnapshotLine[] = []
-    for await (const answer of rpc.lines<SnapshotAnswer>('zfs/snapshot/list', { signal })) {
-      found.push(lineOf(answer))
-    }
+    const found: ZfsSnapshot[] = []
+    for await (const line of new ZfsClient(rpc).snapshots({ signal })) found.push(line)
     if (out.json) for (const line of found) await out.show(line, '')
     else await out.text(found.length === 0 ? 'no snapshots' : tableOf(found))
   })
 }
 
-function tableOf(snapshots: SnapshotLine[]): string {
+function tableOf(snapshots: ZfsSnapshot[]): string {
   const rows = snapshots.map(({ name, created, usedBytes, referencedBytes }) => [
     name,
     created.replace(/\.\d+Z$/, 'Z'),
@@ -83,12 +67,10 @@ function addByName(
     .argument('<name>', 'the snapshot')
     .action((name: string) =>
       inSession(group, async ({ out, signal }, { rpc }) => {
-        await rpc.json(`zfs/snapshot/${verb}`, { args: [name], signal })
+        const zfs = new ZfsClient(rpc)
+        if (verb === 'rollback') await zfs.rollback(name, { signal })
+        else await zfs.destroySnapshot(name, { signal })
         await out.show({ name }, `${done} ${name}`)
       })
     )
-}
-
-function lineOf({ Name, Created, UsedBytes, ReferencedBytes }: SnapshotAnswer): SnapshotLine {
-  return { name: Name, created: Created, usedBytes: UsedBytes, referencedBytes: ReferencedBytes }
 }

@@ -79,23 +79,48 @@ export const blockPut: Command = {
   }
 }
 
+interface GivenBlock {
+  cid: CID
+  bytes: Uint8Array
+}
+
+/** Cluster sends thousands in one request: they are stored in batches, and answered in order. */
 async function* putBlocks(
   request: RpcRequest,
   node: Node,
   cidOf: (block: Uint8Array) => CID
 ): AsyncGenerator<object> {
-  const { signal, options } = request
-  const pin = options.bool('pin')
-  for await (const { content } of request.parts()) {
-    const block = await readBlockBytes(content)
-    checkBlockSize(block.byteLength, options)
-    const cid = cidOf(block)
-    await node.gcLock.shared(async () => {
-      await node.blocks.store.put(cid, block, { signal })
-      if (pin) await pinRecursively(cid, node, pinOptions(request, node))
-    })
+  const { signal, options, cidText } = request
+  const sizes: number[] = []
+  const blocks = async function* (): AsyncGenerator<GivenBlock> {
+    for await (const { content } of request.parts()) {
+      const bytes = await readBlockBytes(content)
+      checkBlockSize(bytes.byteLength, options)
+      sizes.push(bytes.byteLength)
+      yield { cid: cidOf(bytes), bytes }
+    }
+  }
+  const stored = options.bool('pin')
+    ? putPinned(blocks(), request, node)
+    : node.blocks.store.putMany(blocks(), { signal })
+  for await (const cid of stored) {
     node.announce([cid])
-    yield { Key: request.cidText(cid), Size: block.byteLength }
+    yield { Key: cidText(cid), Size: sizes.shift() ?? 0 }
+  }
+}
+
+/** One after the other: what is to be pinned must not be collected before it is. */
+async function* putPinned(
+  blocks: AsyncIterable<GivenBlock>,
+  request: RpcRequest,
+  node: Node
+): AsyncGenerator<CID> {
+  for await (const { cid, bytes } of blocks) {
+    await node.gcLock.shared(async () => {
+      await node.blocks.store.put(cid, bytes, { signal: request.signal })
+      await pinRecursively(cid, node, pinOptions(request, node))
+    })
+    yield cid
   }
 }
 

@@ -12,6 +12,8 @@ export interface Command {
   /** The name of the file argument that the body must bring. */
   file?: string
   options?: OptionSpec[]
+  /** About this node among its peers: where a backing Kubo alone meets them, it answers. */
+  ofNetwork?: true
   run(request: RpcRequest, node: Node): Promise<Reply> | Reply
 }
 

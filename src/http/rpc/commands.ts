@@ -2,16 +2,34 @@ import { add } from './add.ts'
 import { blockGet, blockPut, blockRm, blockStat } from './block.ts'
 import { cat } from './cat.ts'
 import type { Command } from './command.ts'
+import { config, configShow } from './config.ts'
 import { dagExport } from './dag-export.ts'
 import { dagImport } from './dag-import.ts'
 import { dagGet, dagPut, dagResolve } from './dag.ts'
 import { get } from './get.ts'
 import { ls } from './ls.ts'
-import { configShow, id, shutdown, versionCommand } from './node-info.ts'
+import { id, shutdown, versionCommand } from './node-info.ts'
 import { pinAdd, pinLs, pinRm } from './pin.ts'
 import { refs, refsLocal } from './refs.ts'
 import { repoGc, repoStat, repoVerify, repoVersion } from './repo.ts'
-import { swarmConnect, swarmPeers } from './swarm.ts'
+import { resolve } from './resolve.ts'
+import {
+  swarmAddrs,
+  swarmAddrsListen,
+  swarmAddrsLocal,
+  swarmConnect,
+  swarmDisconnect,
+  swarmPeers
+} from './swarm.ts'
+import {
+  datasetList,
+  propertyGet,
+  propertySet,
+  scrubStart,
+  scrubStatus,
+  scrubStop,
+  zfsStatus
+} from './zfs-pool.ts'
 import {
   snapshotCreate,
   snapshotDestroy,
@@ -28,9 +46,11 @@ const commands: Command[] = [
   ...[dagExport, dagGet, dagImport, dagPut, dagResolve],
   ...[pinAdd, pinLs, pinRm],
   ...[repoGc, repoStat, repoVerify, repoVersion],
-  ...[configShow, id, shutdown, versionCommand, swarmConnect, swarmPeers],
+  ...[config, configShow, id, resolve, shutdown, versionCommand],
+  ...[swarmAddrs, swarmAddrsListen, swarmAddrsLocal, swarmConnect, swarmDisconnect, swarmPeers],
   ...[snapshotCreate, snapshotDestroy, snapshotList, snapshotRollback],
-  ...[zfsRepoCompact, zfsRepoStat, zfsRepoVerify]
+  ...[zfsRepoCompact, zfsRepoStat, zfsRepoVerify, zfsStatus],
+  ...[datasetList, propertyGet, propertySet, scrubStart, scrubStatus, scrubStop]
 ]
 
 const byName = new Map(commands.map(command => [command.name, command]))

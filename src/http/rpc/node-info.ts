@@ -14,6 +14,7 @@ const offlineText =
 
 export const id: Command = {
   name: 'id',
+  ofNetwork: true,
   args: { name: 'peerid', required: false },
   options: [text('format', 'f'), text('peerid-base')],
   run: async ({ args, signal, offline }, node) => {
@@ -59,19 +60,6 @@ export const versionCommand: Command = {
       // Kubo's field for what runs it
       Golang: `node${process.version}`
     })
-}
-
-/** What clients ask a node's configuration for: where things are. */
-export const configShow: Command = {
-  name: 'config/show',
-  run: async (_request, node) => {
-    const { peerId } = await node.identity()
-    return value({
-      Identity: { PeerID: peerId.toString() },
-      Addresses: { Swarm: node.network?.libp2p.getMultiaddrs().map(String) ?? [] },
-      Datastore: { Path: node.repo.path, Spec: { type: 'ipfs-zfs' } }
-    })
-  }
 }
 
 export const shutdown: Command = {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { OutgoingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { agentVersion } from '../../node/version.ts'
 import type { Exchange } from '../listen.ts'
 import { write, writeBytes } from '../write.ts'
@@ -79,6 +79,20 @@ export class Answer {
       if (step.value.length > 0) await write(response, step.value, signal)
       step = await orAbort(chunks.next(), signal)
     }
+    response.end()
+  }
+
+  /** Gives the client what another server answered; what fails there is told as our own is. */
+  async relay(answered: IncomingMessage, signal: AbortSignal): Promise<void> {
+    const { response } = this.#exchange
+    response.writeHead(answered.statusCode ?? 502, {
+      ...this.#headers,
+      ...endToEnd(answered.headers)
+    })
+    response.flushHeaders()
+    for await (const chunk of answered) await write(response, chunk as Uint8Array, signal)
+    const late = answered.trailers['x-stream-error']
+    if (late != null) throw new Error(late)
     response.end()
   }
 
@@ -178,6 +192,13 @@ async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   } finally {
     if (stop != null) signal.removeEventListener('abort', stop)
   }
+}
+
+const hopByHop = ['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te']
+
+/** Those headers that are not about one connection. */
+export function endToEnd(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopByHop.includes(name)))
 }
 
 function headerText(text: string): string {

@@ -1,6 +1,6 @@
 import { ownerOfBlocks } from '../datastore/namespaces.ts'
 import type { Node } from '../../node/node.ts'
-import type { VerifyProgress, VerifyReport } from '../../repo/types.ts'
+import type { RepoStat, VerifyProgress, VerifyReport } from '../../repo/types.ts'
 import { value, values, type Command, type RpcRequest } from './command.ts'
 import { errorText } from './errors.ts'
 import { bool, text } from './options.ts'
@@ -14,7 +14,7 @@ export const repoStat: Command = {
   options: [bool('size-only', 's'), bool('human', 'H')],
   run: async ({ options, signal }, node) => {
     const stat = await node.repo.stat({ signal })
-    const sizes = { RepoSize: stat.allocatedBytes, StorageMax: stat.maxBytes }
+    const sizes = capacity(stat)
     if (options.bool('size-only')) {
       return value({ ...sizes, NumObjects: 0, RepoPath: '', Version: '' })
     }
@@ -25,6 +25,18 @@ export const repoStat: Command = {
       Version: `fs-repo@${kuboRepoVersion}`
     })
   }
+}
+
+/**
+ * What is stored, and what could be with all that ZFS still lets in: not the size of the devices,
+ * of which parity, the pool's own reserve and quotas take a part. Cluster allocates by the difference.
+ */
+export function capacity({
+  allocatedBytes,
+  datasets
+}: Pick<RepoStat, 'allocatedBytes' | 'datasets'>) {
+  const available = Math.max(...datasets.map(({ availableBytes }) => availableBytes))
+  return { RepoSize: allocatedBytes, StorageMax: allocatedBytes + available }
 }
 
 export const repoVersion: Command = {

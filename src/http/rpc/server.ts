@@ -1,5 +1,6 @@
 import type { Node } from '../../node/node.ts'
 import { serve, type Exchange, type HttpServer, type ListenOptions } from '../listen.ts'
+import { passOn } from './backing-kubo.ts'
 import { cidWriter } from './cid-text.ts'
 import type { Command, RpcRequest } from './command.ts'
 import { commandAt } from './commands.ts'
@@ -42,12 +43,20 @@ async function handle(exchange: Exchange, node: Node, rules: OriginRules): Promi
   if (request.method !== 'POST') return answer.text(405, '405 - Method Not Allowed', allow)
   if (!rules.allows(request.headers)) return answer.text(403, '403 - Forbidden')
   const found = commandAt(decodePath(url.pathname.slice(apiPrefix.length)))
-  if (found == null) return answer.text(404, '404 page not found')
   try {
+    if (node.kubo != null && isKubos(found?.command, node)) {
+      return await passOn(exchange, node.kubo, answer)
+    }
+    if (found == null) return answer.text(404, '404 page not found')
     await run(exchange, node, found, url.searchParams, answer)
   } catch (error) {
     await answer.fail(error)
   }
+}
+
+/** What the backing Kubo answers: all that is no command here, and who the peers see. */
+function isKubos(command: Command | undefined, { network }: Node): boolean {
+  return command == null || (command.ofNetwork === true && network == null)
 }
 
 function decodePath(path: string): string {

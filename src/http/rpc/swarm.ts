@@ -17,6 +17,7 @@ function online({ network }: Node): Network {
 
 export const swarmPeers: Command = {
   name: 'swarm/peers',
+  ofNetwork: true,
   options: [
     bool('verbose', 'v'),
     bool('streams'),
@@ -54,6 +55,7 @@ function latency({ rtt }: Connection): string {
 
 export const swarmConnect: Command = {
   name: 'swarm/connect',
+  ofNetwork: true,
   args: { name: 'address', required: true },
   run: async ({ args, signal }, node) => {
     const peers = await Promise.all(args.map(parseAddress))
@@ -68,6 +70,64 @@ export const swarmConnect: Command = {
     }
     return value({ Strings: done })
   }
+}
+
+/** Closes what is open to a peer: all of it, or only what goes by the address. */
+export const swarmDisconnect: Command = {
+  name: 'swarm/disconnect',
+  ofNetwork: true,
+  args: { name: 'address', required: true },
+  run: async ({ args, signal }, node) => {
+    const network = online(node)
+    const Strings: string[] = []
+    for (const { address, peer } of await Promise.all(args.map(parseAddress))) {
+      const by = address.toString().replace(/\/(?:p2p|ipfs)\/[^/]+$/, '')
+      const toPeer = network
+        .connections()
+        .filter(({ remotePeer }) => remotePeer.toString() === peer)
+      const found = toPeer.filter(one => by === '' || connectionAddress(one) === by)
+      for (const connection of found) await connection.close({ signal })
+      const why = toPeer.length === 0 ? 'not connected' : 'conn not found'
+      Strings.push(`disconnect ${peer} ${found.length > 0 ? 'success' : `failure: ${why}`}`)
+    }
+    return value({ Strings })
+  }
+}
+
+/** Of all peers that it knows. */
+export const swarmAddrs: Command = {
+  name: 'swarm/addrs',
+  ofNetwork: true,
+  run: async (_request, node) => {
+    const peers = await online(node).libp2p.peerStore.all()
+    const known = peers
+      .filter(({ addresses }) => addresses.length > 0)
+      .map(({ id, addresses }): [string, string[]] => [
+        id.toString(),
+        addresses.map(({ multiaddr }) => multiaddr.toString()).sort()
+      ])
+    return value({ Addrs: Object.fromEntries(known) })
+  }
+}
+
+export const swarmAddrsLocal: Command = {
+  name: 'swarm/addrs/local',
+  ofNetwork: true,
+  options: [bool('id')],
+  run: ({ options }, node) => {
+    const addresses = online(node).addresses()
+    return value({ Strings: options.bool('id') ? addresses : addresses.map(withoutPeer) })
+  }
+}
+
+export const swarmAddrsListen: Command = {
+  name: 'swarm/addrs/listen',
+  ofNetwork: true,
+  run: (_request, node) => value({ Strings: online(node).addresses().map(withoutPeer) })
+}
+
+function withoutPeer(address: string): string {
+  return address.replace(/\/p2p\/[^/]+$/, '')
 }
 
 async function parseAddress(given: string): Promise<{ address: Multiaddr; peer: string }> {

@@ -1,20 +1,9 @@
 import type { Node } from '../../node/node.ts'
 import type { RepoSnapshot, VerifyProgress, VerifyReport } from '../../repo/types.ts'
 import { firstArg, value, values, type Command, type RpcRequest } from './command.ts'
+import { capitalised } from './names.ts'
 import { bool } from './options.ts'
 import { withProgress } from './progress.ts'
-
-/** The RPC spells names as Kubo does: `RepoSize`. */
-function capitalised(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(capitalised)
-  if (value == null || typeof value !== 'object') return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, child]) => [
-      key.charAt(0).toUpperCase() + key.slice(1),
-      capitalised(child)
-    ])
-  )
-}
 
 function snapshotLine(snapshot: RepoSnapshot): object {
   return {
