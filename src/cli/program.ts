@@ -3,6 +3,7 @@ import { addAdd } from './commands/add.ts'
 import { addBlock } from './commands/block.ts'
 import { addCar } from './commands/car.ts'
 import { addCat } from './commands/cat.ts'
+import { addCluster } from './commands/cluster.ts'
 import { addDaemon } from './commands/daemon.ts'
 import { addDag } from './commands/dag.ts'
 import { addGet } from './commands/get.ts'
@@ -32,6 +33,7 @@ const groups = [
   addRepo,
   addSnapshot,
   addKubo,
+  addCluster,
   addNode
 ]
 

@@ -2,12 +2,8 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CorruptError } from '../errors.ts'
+import { isObject, type JsonObject } from '../settings.ts'
 import { KuboRepoMissingError } from './errors.ts'
-
-/** A JSON object, as deep as Kubo's config is. */
-export interface JsonObject {
-  [name: string]: unknown
-}
 
 /** IPFS_PATH, else ~/.ipfs; as Kubo finds it. */
 export function kuboPath(): string {
@@ -54,31 +50,4 @@ export async function writeConfig(path: string, config: JsonObject): Promise<voi
   const unfinished = join(path, `config.${process.pid}`)
   await writeFile(unfinished, JSON.stringify(config, null, 2) + '\n', { mode: 0o600, flush: true })
   await rename(unfinished, join(path, 'config'))
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value != null && !Array.isArray(value)
-}
-
-export function valueAt(config: JsonObject, path: string): unknown {
-  let at: unknown = config
-  for (const name of path.split('.')) {
-    at = isObject(at) ? at[name] : undefined
-  }
-  return at
-}
-
-export function setAt(config: JsonObject, path: string, value: unknown): void {
-  const names = path.split('.')
-  const last = names.pop() as string
-  let at = config
-  for (const name of names) {
-    const child = at[name]
-    if (isObject(child)) {
-      at = child
-    } else {
-      at = at[name] = {} as JsonObject
-    }
-  }
-  at[last] = value
 }

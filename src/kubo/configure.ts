@@ -1,27 +1,16 @@
 import { readFile } from 'node:fs/promises'
-import { isDeepStrictEqual } from 'node:util'
 import {
+  changesOf,
   isObject,
-  readKuboRepo,
   setAt,
   valueAt,
-  writeConfig,
+  type Change,
   type JsonObject,
-  type KuboRepo
-} from './config.ts'
+  type Setting
+} from '../settings.ts'
+import { readKuboRepo, writeConfig, type KuboRepo } from './config.ts'
 import type { Door, Hello } from './door.ts'
 import { KuboElsewhereError } from './errors.ts'
-
-/** One setting of Kubo's config, and why ZFS wants it so. */
-export interface Setting {
-  path: string
-  value: unknown
-  why: string
-}
-
-export interface Change extends Setting {
-  before: unknown
-}
 
 const SETTINGS = new URL('../../native/kubo/plugin/settings.json', import.meta.url)
 const TYPE = 'zfsremote'
@@ -53,14 +42,11 @@ export async function plan(
     },
     ...(await settings())
   ]
-  const changes: Change[] = []
-  for (const setting of wanted) {
-    const before = valueAt(repo.config, setting.path)
-    if (!isDeepStrictEqual(before, setting.value) && !isAboutTheSame(before, setting.value)) {
-      changes.push({ ...setting, before })
-    }
+  const changes = changesOf(repo.config, wanted)
+  return {
+    repo,
+    changes: changes.filter(({ before, value }) => !isAboutTheSame(before, value))
   }
-  return { repo, changes }
 }
 
 export async function apply({ path, config }: KuboRepo, changes: Change[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve } from 'node:path'
-import { CorruptError, NewerVersionError } from '../errors.ts'
+import { CorruptError, NewerVersionError, RepoMissingError } from '../errors.ts'
 import type { Layout } from '../native.ts'
 
 export const CONFIG_FILE = 'config.json'
@@ -27,6 +27,14 @@ export async function readConfig(folder: string): Promise<RepoConfig | undefined
   const path = join(folder, CONFIG_FILE)
   const text = await readIfThere(path)
   return text == null ? undefined : parseConfig(folder, path, text)
+}
+
+/** Without opening the repo. RepoMissingError: there is none. */
+export async function poolName(folder: string): Promise<string> {
+  const config = await readConfig(folder)
+  if (config == null)
+    throw new RepoMissingError(`there is no repo at ${folder}: make one with ipfs-zfs init`)
+  return config.pool.name
 }
 
 /** The whole file or the old one, whatever happens. */

@@ -109,10 +109,13 @@ export class Peer {
     return `/ip4/127.0.0.1/tcp/${this.#swarm}/p2p/${this.#id}`
   }
 
-  /** ipfs-cluster-ctl; gives what it prints, one JSON value a line. */
-  async ctl(...args: string[]): Promise<string> {
+  /** ipfs-cluster-ctl; gives the JSON values that it prints. */
+  async ctl<T = unknown>(...args: string[]): Promise<T[]> {
     const api = ['--enc', 'json', '--host', `/ip4/127.0.0.1/tcp/${this.#rest}`]
-    return this.#run('ipfs-cluster-ctl', ...api, ...args)
+    const printed = await this.#run('ipfs-cluster-ctl', ...api, ...args)
+    // each over many lines, and the last of them begins with the bracket that closes it
+    const values = printed.split(/(?<=^[}\]].*)\n/m).filter(text => text.trim() !== '')
+    return values.map(text => JSON.parse(text) as T)
   }
 
   /** A request to Cluster's REST API, for what ctl has no flag for. */
@@ -157,7 +160,7 @@ export async function until<T>(
   what: string,
   look: () => Promise<T>,
   isSo: (seen: T) => boolean,
-  patience_ms = 120_000
+  patience_ms = 60_000
 ): Promise<T> {
   const end = performance.now() + patience_ms
   let last: unknown

@@ -2,8 +2,8 @@ import { copyFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Program } from '../../kubo/build.ts'
-import type { Change } from '../../kubo/configure.ts'
 import type { Door } from '../../kubo/door.ts'
+import { showChanges } from '../changes.ts'
 import type { Context } from '../context.ts'
 import { contextOf, type Group } from '../group.ts'
 import { startProgress } from '../progress.ts'
@@ -122,14 +122,7 @@ async function configure(
     if (!dryRun) await apply(planned.repo, planned.changes)
     return planned.changes
   })
-  const text = changes.map(showChange).join('\n')
-  const nothing = 'nothing to change'
-  await context.out.show({ dryRun, changes }, text === '' ? nothing : text)
-}
-
-function showChange({ path, before, value, why }: Change): string {
-  const was = before === undefined ? '(not set)' : JSON.stringify(before)
-  return `${path}\n  - ${was}\n  + ${JSON.stringify(value)}\n  ${why}`
+  await context.out.show({ dryRun, changes }, showChanges(changes))
 }
 
 async function migrate(
