@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -166,6 +166,21 @@ export class Kubo {
     const { code, stdout, stderr } = await this.try(['cat', cid])
     if (code !== 0) throw new Error(`ipfs cat ${cid}: ${stderr}`)
     return createHash('sha256').update(Buffer.from(stdout, 'latin1')).digest('hex')
+  }
+
+  /** A DAG as a CAR file, of any size. */
+  async exportTo(file: string, root: string): Promise<void> {
+    const into = await open(file, 'w')
+    try {
+      const child = spawn(this.#ipfs, ['dag', 'export', root], {
+        env: { ...process.env, IPFS_PATH: this.path },
+        stdio: ['ignore', into.fd, 'inherit']
+      })
+      const [code] = (await once(child, 'close')) as [number | null]
+      if (code !== 0) throw new Error(`ipfs dag export ended with ${code}`)
+    } finally {
+      await into.close()
+    }
   }
 
   async start(...options: string[]): Promise<void> {

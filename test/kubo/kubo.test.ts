@@ -1,7 +1,7 @@
 /** A real Kubo on a real repo, from init to garbage collection, in both layouts. */
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { buildProgram } from '../../src/kubo/build.ts'
@@ -68,14 +68,15 @@ async function everyday(rig: Rig, kubo: Kubo): Promise<void> {
   assert.is(await kubo.run('files', 'read', '/folder/note'), 'a note')
 
   // CAR
-  const car = Buffer.from((await kubo.try(['dag', 'export', root])).stdout, 'latin1')
+  const car = join(dirname(kubo.path), 'tree.car')
+  await kubo.exportTo(car, root)
   await kubo.run('files', 'rm', '-r', '/folder')
   await kubo.run('pin', 'rm', root)
   const collected = (await kubo.run('repo', 'gc', '-q')).split('\n').length
   assert.ok(collected > FILES, `${collected} blocks were collected`)
   const gone = await kubo.try(['--offline', 'cat', `${root}/file-2`])
   assert.is(gone.code, 1)
-  const imported = await kubo.try(['dag', 'import', '--stats'], car)
+  const imported = await kubo.try(['dag', 'import', '--stats', car])
   assert.is(imported.code, 0, imported.stderr)
   await checkTree(kubo, root, tree)
 
