@@ -96,6 +96,7 @@
       "type": "static_library",
       "sources": [
         "native/store/block_store.cc",
+        "native/store/catalog.cc",
         "native/store/index/background.cc",
         "native/store/index/counts.cc",
         "native/store/index/cursor.cc",
@@ -134,6 +135,7 @@
       "dependencies": ["core", "embedded_engine", "openzfs_face"],
       "sources": [
         "native/addon/addon.cc",
+        "native/addon/catalog_calls.cc",
         "native/addon/convert.cc",
         "native/addon/env.cc",
         "native/addon/handles.cc",

@@ -167,6 +167,10 @@ export interface Store {
   get(multihashes: Uint8Array[]): Promise<GotBlock[]>
   /** Sizes in bytes, -1 where absent. */
   sizes(multihashes: Uint8Array[]): Promise<Float64Array>
+  /** The same three for sha2-256, by digests back to back: without an object for each. */
+  getDigests(digests: Uint8Array): Promise<GotBlock[]>
+  sizesOfDigests(digests: Uint8Array): Promise<Float64Array>
+  removeDigests(digests: Uint8Array, durability: Durability): Promise<void>
   /**
    * `get` of one multihash without a promise: its bytes, null where there is none, undefined when
    * only `get` can tell because it would have to wait (or the block has more than 64 KiB).
@@ -189,10 +193,52 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** As native/store/catalog.h numbers them. */
+export const CATALOG_FAMILIES = ['pins', 'refs', 'held', 'loose'] as const
+export type CatalogFamily = (typeof CATALOG_FAMILIES)[number]
+
+export interface CatalogRecords {
+  /** 32 bytes each, back to back, ascending. */
+  keys: Uint8Array
+  values: Float64Array
+  /** Go on from this key; absent at the end. */
+  next?: Uint8Array
+}
+
+/** Each key at most once; 0 takes it away. */
+export interface CatalogChanges {
+  family: CatalogFamily
+  keys: Uint8Array
+  values: Float64Array
+}
+
+/** Digests and numbers: what pins are made of (src/pins/catalog.ts). */
+export interface Catalog {
+  /** 0 where there is none. */
+  get(family: CatalogFamily, keys: Uint8Array): Promise<Float64Array>
+  /**
+   * All of it or nothing, a family once. `freeing`: it takes away more than it adds, and finds room
+   * on a full pool.
+   */
+  apply(changes: CatalogChanges[], freeing: boolean, durability: Durability): Promise<void>
+  scan(
+    family: CatalogFamily,
+    from: Uint8Array | undefined,
+    limit: number
+  ): Promise<CatalogRecords>
+  /** Exact, and at once. */
+  count(family: CatalogFamily): number
+  check(): Promise<string[]>
+  /** Waits for work in flight. Idempotent. */
+  close(): Promise<void>
+}
+
 export interface Native {
   createPool(options: PoolCreateOptions): Promise<Pool>
   openPool(options: PoolOpenOptions): Promise<Pool>
   openStore(pool: Pool, options: StoreOptions): Promise<Store>
+  /** Lays the families out in the dataset when they are missing. */
+  openCatalog(pool: Pool, dataset: string): Promise<Catalog>
   /**
    * The addon's own file: SQLite loads it as an extension (`enableLoadExtension`), which registers
    * the VFS `ipfszfs`; databases are then opened as `file:/<dataset>/<file>?vfs=ipfszfs`.
@@ -219,10 +265,15 @@ const MAX_VDEVS = 256
 
 declare const poolHandle: unique symbol
 declare const storeHandle: unique symbol
+declare const catalogHandle: unique symbol
 type PoolHandle = { [poolHandle]: true }
 type StoreHandle = { [storeHandle]: true }
+type CatalogHandle = { [catalogHandle]: true }
 
-/** The addon's own exports. Multihashes of a batch go in back to back, with a byte for each length. */
+/**
+ * The addon's own exports. Multihashes of a batch go in back to back, with a byte for each length;
+ * or, without lengths, digests of sha2-256.
+ */
 interface Addon {
   errorCodes: string[]
   /** Waits for work in flight and closes what is open; blocks, so only for the end of all. */
@@ -265,15 +316,19 @@ interface Addon {
   get(
     store: StoreHandle,
     bytes: Uint8Array,
-    lengths: Uint8Array
+    lengths: Uint8Array | undefined
   ): Promise<[buffers: ArrayBuffer[], places: Int32Array]>
-  sizes(store: StoreHandle, bytes: Uint8Array, lengths: Uint8Array): Promise<Float64Array>
+  sizes(
+    store: StoreHandle,
+    bytes: Uint8Array,
+    lengths: Uint8Array | undefined
+  ): Promise<Float64Array>
   getNow(store: StoreHandle, multihash: Uint8Array): Uint8Array | null | undefined
   sizeNow(store: StoreHandle, multihash: Uint8Array): number | undefined
   remove(
     store: StoreHandle,
     bytes: Uint8Array,
-    lengths: Uint8Array,
+    lengths: Uint8Array | undefined,
     durable: boolean
   ): Promise<void>
   flush(store: StoreHandle): Promise<void>
@@ -287,6 +342,23 @@ interface Addon {
   check(store: StoreHandle): Promise<string[]>
   stats(store: StoreHandle): Promise<StoreStats>
   compactStep(store: StoreHandle): Promise<number>
+  openCatalog(pool: PoolHandle, dataset: string): Promise<CatalogHandle>
+  closeCatalog(catalog: CatalogHandle): Promise<void>
+  catalogGet(catalog: CatalogHandle, family: number, keys: Uint8Array): Promise<Float64Array>
+  catalogApply(
+    catalog: CatalogHandle,
+    changes: Array<[family: number, keys: Uint8Array, values: Float64Array]>,
+    freeing: boolean,
+    durable: boolean
+  ): Promise<void>
+  catalogScan(
+    catalog: CatalogHandle,
+    family: number,
+    from: Uint8Array | undefined,
+    limit: number
+  ): Promise<CatalogRecords>
+  catalogCheck(catalog: CatalogHandle): Promise<string[]>
+  catalogCount(catalog: CatalogHandle, family: number): number
 }
 
 interface AddonScanPage {
@@ -376,6 +448,18 @@ function checkPoolOptions(options: PoolOpenOptions): void {
 function checkKey(key: unknown): asserts key is Uint8Array | undefined {
   if (key !== undefined && !(isUint8Array(key) && key.length === KEY_BYTES)) {
     throw new InvalidParametersError(`a key to go on from is a Uint8Array of ${KEY_BYTES} bytes`)
+  }
+}
+
+/** Back to back; as many as a batch takes. */
+function checkKeys(keys: unknown): asserts keys is Uint8Array {
+  if (!isUint8Array(keys) || keys.length % KEY_BYTES !== 0) {
+    throw new InvalidParametersError(`keys are a Uint8Array of ${KEY_BYTES} bytes each`)
+  }
+  if (keys.length > MAX_BATCH * KEY_BYTES) {
+    throw new TooLargeError(
+      `a batch has at most ${MAX_BATCH} items, not ${keys.length / KEY_BYTES}`
+    )
   }
 }
 
@@ -577,17 +661,26 @@ class NativeStore implements Store {
 
   async get(multihashes: Uint8Array[]): Promise<GotBlock[]> {
     const { bytes, lengths } = packed(multihashes)
-    const [buffers, places] = await settled(this.#addon.get(this.#handle, bytes, lengths))
+    const found = await settled(this.#addon.get(this.#handle, bytes, lengths))
+    return this.#got(found, i => hex(multihashes[i] as Uint8Array))
+  }
+
+  async getDigests(digests: Uint8Array): Promise<GotBlock[]> {
+    checkKeys(digests)
+    const found = await settled(this.#addon.get(this.#handle, digests, undefined))
+    return this.#got(found, i => `1220${hex(digests.subarray(i * KEY_BYTES, (i + 1) * KEY_BYTES))}`)
+  }
+
+  #got([buffers, places]: [ArrayBuffer[], Int32Array], nameOf: (i: number) => string): GotBlock[] {
     passedThroughBuffers(buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0))
-    const got = new Array<GotBlock>(lengths.length).fill(undefined)
+    const got = new Array<GotBlock>(places.length / 3).fill(undefined)
     for (let i = 0; i < got.length; i++) {
       const at = places[3 * i] as number
       if (at >= 0) {
         got[i] = new Uint8Array(buffers[at] as ArrayBuffer, places[3 * i + 1], places[3 * i + 2])
       } else if (at < -1) {
         const code = this.#addon.errorCodes[-2 - at] ?? 'ERR_IO'
-        const name = hex(multihashes[i] as Uint8Array)
-        got[i] = fromNative(code, `the block of multihash ${name} could not be read`)
+        got[i] = fromNative(code, `the block of multihash ${nameOf(i)} could not be read`)
       }
     }
     return got
@@ -596,6 +689,17 @@ class NativeStore implements Store {
   async sizes(multihashes: Uint8Array[]): Promise<Float64Array> {
     const { bytes, lengths } = packed(multihashes)
     return settled(this.#addon.sizes(this.#handle, bytes, lengths))
+  }
+
+  async sizesOfDigests(digests: Uint8Array): Promise<Float64Array> {
+    checkKeys(digests)
+    return settled(this.#addon.sizes(this.#handle, digests, undefined))
+  }
+
+  async removeDigests(digests: Uint8Array, durability: Durability): Promise<void> {
+    const durable = checkDurability(durability)
+    checkKeys(digests)
+    return settled(this.#addon.remove(this.#handle, digests, undefined, durable))
   }
 
   getNow(multihash: Uint8Array): Uint8Array | null | undefined {
@@ -661,6 +765,72 @@ class NativeStore implements Store {
   }
 }
 
+class NativeCatalog implements Catalog {
+  readonly #addon = addon()
+  readonly #handle: CatalogHandle
+
+  constructor(handle: CatalogHandle) {
+    this.#handle = handle
+  }
+
+  async get(family: CatalogFamily, keys: Uint8Array): Promise<Float64Array> {
+    checkKeys(keys)
+    return settled(this.#addon.catalogGet(this.#handle, familyNumber(family), keys))
+  }
+
+  async apply(
+    changes: CatalogChanges[],
+    freeing: boolean,
+    durability: Durability
+  ): Promise<void> {
+    const durable = checkDurability(durability)
+    const parts = changes.map(({ family, keys, values }): [number, Uint8Array, Float64Array] => {
+      if (!isUint8Array(keys) || !(values instanceof Float64Array)) {
+        throw new InvalidParametersError('changes are keys back to back, and their values')
+      }
+      if (keys.length !== values.length * KEY_BYTES) {
+        throw new InvalidParametersError('there must be as many values as keys')
+      }
+      if (values.some(value => !Number.isSafeInteger(value) || value < 0)) {
+        throw new InvalidParametersError('values are whole numbers from 0 to 2^53 - 1')
+      }
+      return [familyNumber(family), keys, values]
+    })
+    if (new Set(parts.map(([family]) => family)).size < parts.length) {
+      throw new InvalidParametersError('a family comes once in a batch')
+    }
+    return settled(this.#addon.catalogApply(this.#handle, parts, freeing, durable))
+  }
+
+  async scan(
+    family: CatalogFamily,
+    from: Uint8Array | undefined,
+    limit: number
+  ): Promise<CatalogRecords> {
+    checkKey(from)
+    checkInteger(limit, 'the limit of a scan', 1, MAX_BATCH)
+    return settled(this.#addon.catalogScan(this.#handle, familyNumber(family), from, limit))
+  }
+
+  count(family: CatalogFamily): number {
+    return this.#addon.catalogCount(this.#handle, familyNumber(family))
+  }
+
+  async check(): Promise<string[]> {
+    return settled(this.#addon.catalogCheck(this.#handle))
+  }
+
+  async close(): Promise<void> {
+    return settled(this.#addon.closeCatalog(this.#handle))
+  }
+}
+
+function familyNumber(family: CatalogFamily): number {
+  const number = CATALOG_FAMILIES.indexOf(family)
+  if (number < 0) throw new InvalidParametersError(`there is no family '${family}'`)
+  return number
+}
+
 export const native: Native = {
   sqliteExtension: addonPath,
 
@@ -701,6 +871,12 @@ export const native: Native = {
     return new NativeStore(
       await settled(addon().openStore(handle, shards, bucketShards, tableKeys))
     )
+  },
+
+  async openCatalog(pool, dataset) {
+    const handle = NativePool.handle(pool)
+    checkString(dataset, 'the name of a dataset')
+    return new NativeCatalog(await settled(addon().openCatalog(handle, dataset)))
   },
 
   async syncPool(pool) {

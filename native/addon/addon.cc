@@ -35,6 +35,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   Env::attach(env);
   add_pool_calls(env, exports);
   add_store_calls(env, exports);
+  add_catalog_calls(env, exports);
 
   // By number, for the blocks of a batch that failed.
   Napi::Array names = Napi::Array::New(env);

@@ -131,7 +131,7 @@ void Env::end() {
   }
   for (const bool pools : {false, true}) {
     for (const std::shared_ptr<Handle>& handle : handles_) {
-      if (handle->is_pool() != pools || handle->released_) continue;
+      if ((handle->kind() == Handle::Kind::kPool) != pools || handle->released_) continue;
       handle->state_ = Handle::State::kClosed;
       bool still_open = false;
       (void)handle->release(&still_open);

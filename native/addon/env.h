@@ -97,7 +97,8 @@ class Handle : public std::enable_shared_from_this<Handle> {
 
   // Lets go of the shared object, from any thread; on failure it may still be open.
   virtual Status release(bool* still_open) = 0;
-  virtual bool is_pool() const = 0;
+  enum class Kind : uint8_t { kPool, kStore, kCatalog };
+  virtual Kind kind() const = 0;
 
  private:
   friend class Env;

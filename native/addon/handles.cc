@@ -19,6 +19,15 @@ std::shared_ptr<Handle> handle_from(const Napi::CallbackInfo& info) {
   return info[0].As<Napi::External<Held>>().Data()->handle;
 }
 
+template <typename T>
+std::shared_ptr<T> handle_of(const Napi::CallbackInfo& info, Handle::Kind kind,
+                             const char* expected) {
+  std::shared_ptr<Handle> handle = handle_from(info);
+  if (handle != nullptr && handle->kind() == kind) return std::static_pointer_cast<T>(handle);
+  Napi::TypeError::New(info.Env(), expected).ThrowAsJavaScriptException();
+  return nullptr;
+}
+
 }  // namespace
 
 Napi::Value handle_to_js(Napi::Env env, std::shared_ptr<Handle> handle) {
@@ -34,17 +43,15 @@ Napi::Value handle_to_js(Napi::Env env, std::shared_ptr<Handle> handle) {
 }
 
 std::shared_ptr<PoolHandle> pool_handle_from(const Napi::CallbackInfo& info) {
-  std::shared_ptr<Handle> handle = handle_from(info);
-  if (handle != nullptr && handle->is_pool()) return std::static_pointer_cast<PoolHandle>(handle);
-  Napi::TypeError::New(info.Env(), "expected a pool").ThrowAsJavaScriptException();
-  return nullptr;
+  return handle_of<PoolHandle>(info, Handle::Kind::kPool, "expected a pool");
 }
 
 std::shared_ptr<StoreHandle> store_handle_from(const Napi::CallbackInfo& info) {
-  std::shared_ptr<Handle> handle = handle_from(info);
-  if (handle != nullptr && !handle->is_pool()) return std::static_pointer_cast<StoreHandle>(handle);
-  Napi::TypeError::New(info.Env(), "expected a store").ThrowAsJavaScriptException();
-  return nullptr;
+  return handle_of<StoreHandle>(info, Handle::Kind::kStore, "expected a store");
+}
+
+std::shared_ptr<CatalogHandle> catalog_handle_from(const Napi::CallbackInfo& info) {
+  return handle_of<CatalogHandle>(info, Handle::Kind::kCatalog, "expected a catalog");
 }
 
 }  // namespace ipfs_zfs::addon

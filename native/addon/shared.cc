@@ -140,4 +140,46 @@ Status SharedStore::release(bool* still_open) {
   return pool_->release(false);
 }
 
+Result<std::shared_ptr<SharedCatalog>> SharedPool::open_catalog(const std::string& dataset) {
+  const std::lock_guard lock(stores_mutex_);
+  if (const auto open = catalogs_.find(dataset); open != catalogs_.end()) {
+    open->second->users_++;
+    return open->second;
+  }
+  auto files = admin_->open_files(dataset);
+  if (!files) return files.error();
+  auto catalog = Catalog::open(*std::move(files), {});
+  if (!catalog) return Error{catalog.error().code, dataset + ": " + catalog.error().message};
+  auto shared = std::make_shared<SharedCatalog>();
+  shared->pool_ = shared_from_this();
+  shared->dataset_ = dataset;
+  shared->catalog_ = *std::move(catalog);
+  shared->users_ = 1;
+  catalogs_.emplace(dataset, shared);
+  const std::lock_guard life(life_);
+  users_++;
+  return shared;
+}
+
+Status SharedCatalog::release(bool* still_open) {
+  *still_open = false;
+  {
+    const std::lock_guard lock(pool_->stores_mutex_);
+    if (users_ > 1) {
+      users_--;
+      return {};
+    }
+    // What fails here is lost with the pool, and comes back from the log.
+    const Status closed = catalog_->close();
+    catalog_.reset();
+    users_ = 0;
+    pool_->catalogs_.erase(dataset_);
+    if (!closed) {
+      (void)pool_->release(false);
+      return closed;
+    }
+  }
+  return pool_->release(false);
+}
+
 }  // namespace ipfs_zfs::addon

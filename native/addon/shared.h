@@ -13,12 +13,14 @@
 
 #include "addon/work.h"
 #include "store/block_store.h"
+#include "store/catalog.h"
 #include "zfs/embedded/engine.h"
 #include "zfs/pool_admin.h"
 
 namespace ipfs_zfs::addon {
 
 class SharedStore;
+class SharedCatalog;
 
 class SharedPool : public std::enable_shared_from_this<SharedPool> {
  public:
@@ -33,6 +35,9 @@ class SharedPool : public std::enable_shared_from_this<SharedPool> {
                                                   const std::vector<uint16_t>& bucket_shards,
                                                   BlockStore::Options options);
 
+  // The same dataset again gives the same catalog.
+  Result<std::shared_ptr<SharedCatalog>> open_catalog(const std::string& dataset);
+
   PoolAdmin& admin() { return *admin_; }
   Committer& committer() { return committer_; }
 
@@ -46,6 +51,7 @@ class SharedPool : public std::enable_shared_from_this<SharedPool> {
 
  private:
   friend class SharedStore;
+  friend class SharedCatalog;
 
   static std::shared_ptr<SharedPool> entry(const std::string& name);
 
@@ -54,8 +60,9 @@ class SharedPool : public std::enable_shared_from_this<SharedPool> {
   size_t users_ = 0;
   Committer committer_;
 
-  std::mutex stores_mutex_;
+  std::mutex stores_mutex_;  // of what follows
   std::vector<std::shared_ptr<SharedStore>> stores_;
+  std::map<std::string, std::shared_ptr<SharedCatalog>> catalogs_;
 };
 
 class SharedStore : public Durable {
@@ -77,6 +84,27 @@ class SharedStore : public Durable {
   std::vector<std::string> shards_;
   std::vector<uint16_t> bucket_shards_;
   std::unique_ptr<BlockStore> store_;
+  size_t users_ = 0;
+};
+
+class SharedCatalog : public Durable {
+ public:
+  Catalog& catalog() { return *catalog_; }
+  Committer& committer() { return pool_->committer(); }
+
+  Status wait_durable(const CommitPoint& point) override {
+    return catalog_->wait_durable(point.shard_txgs.front());
+  }
+
+  // As SharedStore::release().
+  Status release(bool* still_open);
+
+ private:
+  friend class SharedPool;
+
+  std::shared_ptr<SharedPool> pool_;
+  std::string dataset_;
+  std::unique_ptr<Catalog> catalog_;
   size_t users_ = 0;
 };
 

@@ -1,5 +1,6 @@
 // Block stores: batches in, batches out. A block must cost well under a microsecond here.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 #include <functional>
@@ -14,12 +15,20 @@ namespace ipfs_zfs::addon {
 
 namespace {
 
-// The multihashes of a batch: JavaScript gives them back to back, with a byte for each length.
+constexpr std::array<uint8_t, 2> kSha2_256Prefix = {0x12, 0x20};
+constexpr size_t kDigestBytes = 32;
+
+// The multihashes of a batch: JavaScript gives them back to back, with a byte for each length; or
+// the digests of sha2-256 alone, and no lengths.
 class Multihashes {
  public:
   // Arguments `at` and `at + 1`. False, with a TypeError pending, when they do not fit together.
   bool from(const Napi::CallbackInfo& info, size_t at) {
     const std::span<const uint8_t> bytes = bytes_from(info[at]);
+    if (info[at + 1].IsUndefined()) {
+      add_digests(bytes);
+      return !info.Env().IsExceptionPending();
+    }
     const std::span<const uint8_t> lengths = bytes_from(info[at + 1]);
     if (info.Env().IsExceptionPending()) return false;
     bytes_.assign(bytes.begin(), bytes.end());
@@ -39,6 +48,19 @@ class Multihashes {
   std::span<const std::span<const uint8_t>> all() const { return all_; }
 
  private:
+  void add_digests(std::span<const uint8_t> digests) {
+    const size_t count = digests.size() / kDigestBytes;
+    constexpr size_t kBytes = kSha2_256Prefix.size() + kDigestBytes;
+    bytes_.resize(count * kBytes);
+    all_.reserve(count);
+    for (size_t i = 0; i < count; i++) {
+      uint8_t* const into = bytes_.data() + i * kBytes;
+      std::ranges::copy(kSha2_256Prefix, into);
+      std::memcpy(into + kSha2_256Prefix.size(), digests.data() + i * kDigestBytes, kDigestBytes);
+      all_.emplace_back(into, kBytes);
+    }
+  }
+
   std::vector<uint8_t> bytes_;
   std::vector<std::span<const uint8_t>> all_;
 };

@@ -12,6 +12,7 @@ import { addKubo } from './commands/kubo.ts'
 import { addLs } from './commands/ls.ts'
 import { addNode } from './commands/node.ts'
 import { addPin } from './commands/pin.ts'
+import { addPinset } from './commands/pinset.ts'
 import { addRefs } from './commands/refs.ts'
 import { addRepo } from './commands/repo.ts'
 import { addSnapshot } from './commands/snapshot.ts'
@@ -30,6 +31,7 @@ const groups = [
   addDag,
   addRefs,
   addPin,
+  addPinset,
   addRepo,
   addSnapshot,
   addKubo,

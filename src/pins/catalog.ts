@@ -28,6 +28,11 @@ export interface CatalogChange {
   values: Float64Array
 }
 
+export interface ApplyOptions {
+  /** It takes away more than it adds: a full pool must not stand in its way. */
+  freeing?: boolean
+}
+
 /**
  * The pins' own records, of digests, as few calls as they need. One process has it, and who changes
  * it takes turns (`Steps`).
@@ -35,10 +40,15 @@ export interface CatalogChange {
 export interface PinCatalog {
   /** Values in the order of the keys; 0 where there is none. */
   get(family: Family, keys: Uint8Array): Promise<Float64Array>
-  /** All of it or, also after a crash, none of it. With `durable` it is on disk when resolved. */
-  apply(changes: CatalogChange[], durable: boolean): Promise<void>
+  /**
+   * All of it or, also after a crash, none of it. On disk within seconds or at the next `flush`, and
+   * never without what was applied before.
+   */
+  apply(changes: CatalogChange[], options?: ApplyOptions): Promise<void>
   /** From the smallest key that is not below `from`. */
   scan(family: Family, from: Uint8Array | undefined, limit: number): Promise<CatalogPage>
+  /** Returns once all that was applied so far is on disk. */
+  flush(): Promise<void>
   /** How many keys a family has; exact, and without counting. */
   count(family: Family): Promise<number>
 }

@@ -94,7 +94,7 @@ async function sweep(
   const batch = new CatalogBatch()
   const stays = new Set(dead.filter((_, i) => kept.has(multihashes[i] ?? nothing)))
   for (const key of candidates) if (!stays.has(key)) batch.set('loose', key, 0)
-  await catalog.apply(batch.changes(), false)
+  await catalog.apply(batch.changes(), { freeing: true })
   return known.filter(multihash => !kept.has(multihash))
 }
 

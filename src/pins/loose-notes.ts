@@ -70,7 +70,7 @@ export class LooseNotes {
     const before = this.#writing
     this.#writing = (async () => {
       await before.catch(() => {})
-      await this.#catalog.apply([{ family: 'loose', keys, values }], false)
+      await this.#catalog.apply([{ family: 'loose', keys, values }])
     })()
     // whoever flushes sees the failure; a note that is lost costs space, no data
     this.#writing.catch(() => {})

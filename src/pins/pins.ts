@@ -150,6 +150,7 @@ export class Pins {
       if (mode === 'direct') await this.#addDirect(cid, options, put)
       else await this.#withWalk(cid, options, outsideLock, put)
     })
+    await this.#parts.catalog.flush()
   }
 
   /**
@@ -166,6 +167,7 @@ export class Pins {
       })
       await this.#release.run(orphans, options.signal)
     })
+    await this.#parts.catalog.flush()
   }
 
   /**
@@ -186,6 +188,7 @@ export class Pins {
       )
       await this.#release.run(orphans, options.signal)
     })
+    await this.#parts.catalog.flush()
   }
 
   /** The pin on exactly this CID. */
@@ -394,7 +397,7 @@ export class Pins {
       batch.set('refs', node.key, refsValue({ ...refs, count: refs.count + 1 }, node.kind))
     }
     await also?.(batch)
-    await catalog.apply(batch.changes(), true)
+    await catalog.apply(batch.changes())
     if (name === '' && isNamed(before, slot)) await this.#texts.forget(cid)
     return true
   }
@@ -429,7 +432,7 @@ export class Pins {
         orphans.push(node)
       }
     }
-    if (also == null) await catalog.apply(batch.changes(), true)
+    if (also == null) await catalog.apply(batch.changes(), { freeing: true })
     return orphans
   }
 

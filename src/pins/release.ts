@@ -150,7 +150,7 @@ export class Release {
     }
     for (const { key, kind, refs } of changed.values())
       batch.set('refs', key, refsValue(refs, kind))
-    if (changed.size > 0) await catalog.apply(batch.changes(), false)
+    if (changed.size > 0) await catalog.apply(batch.changes(), { freeing: true })
     return following
   }
 

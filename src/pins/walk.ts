@@ -187,7 +187,7 @@ export class Walk {
     if (undone.size > 0) return { missing: [], undone: [...undone.values()] }
     const missing = await this.#missingBlocks(work)
     if (missing.length > 0) return { missing, undone: [] }
-    if (work.length > 0) await catalog.apply(this.#expansion(work, refs).changes(), false)
+    if (work.length > 0) await catalog.apply(this.#expansion(work, refs).changes())
     return { missing: [], undone: [] }
   }
 

@@ -31,6 +31,7 @@ export async function openBackend(
     catalogUri: `file:/${catalog}/catalog.db?vfs=ipfszfs`,
     recordsUri: `file:/${catalog}/records.db?vfs=ipfszfs`
   })
+  const undo = [() => records.close()]
   try {
     const text = await records.setting(SHARD_MAP, initialMap && encodeShardMap(initialMap))
     if (text == null) {
@@ -39,19 +40,25 @@ export async function openBackend(
     const map = decodeShardMap(text)
     const { shards } = datasetNames(root, map.shards)
     const store = await native.openStore(pool, { shards, bucketShards: map.bucketShards })
+    undo.push(() => store.close())
+    const digests = await native.openCatalog(pool, catalog)
     const reserve = new Reserve(pool, names.reserve, (await pool.status()).sizeBytes)
     // Fails while the pool is full; the next delete tries again.
     await reserve.restore().catch(() => {})
-    return { pool, records, store, reserve, map }
+    return { pool, records, store, digests, reserve, map }
   } catch (error) {
-    await records.close()
+    for (const close of undo.reverse()) await close().catch(() => {})
     throw error
   }
 }
 
 /** Closes what stands on the pool, not the pool. Goes on after an error and throws the first. */
-export async function closeStores({ store, records }: Backend): Promise<void> {
-  const outcomes = [await settled(store.close()), await settled(records.close())]
+export async function closeStores({ store, digests, records }: Backend): Promise<void> {
+  const outcomes = [
+    await settled(store.close()),
+    await settled(digests.close()),
+    await settled(records.close())
+  ]
   throwFirst(outcomes)
 }
 

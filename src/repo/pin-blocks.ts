@@ -6,6 +6,9 @@ import { blockKey, isSha256, sha256Multihash } from '../pins/node.ts'
 import type { Backend } from '../stores/backend.ts'
 import type { Gate } from '../stores/gate.ts'
 
+/** Asked in one native call. */
+const batchBytes = 65_536 * keyBytes
+
 /** The blocks of a repo by key. */
 export class RepoPinBlocks implements PinBlocks {
   readonly #gate: Gate<Backend>
@@ -16,7 +19,7 @@ export class RepoPinBlocks implements PinBlocks {
 
   async sizes(keys: Uint8Array): Promise<Float64Array> {
     return this.#gate.run(async ({ store }) => {
-      const sizes = await store.sizes(asSha256(keys))
+      const sizes = await sizesOf(store, keys)
       for (const [index, multihash] of await this.#foreign(keys, i => (sizes[i] ?? -1) < 0)) {
         sizes[index] = (await store.sizes([multihash]))[0] ?? -1
       }
@@ -26,7 +29,7 @@ export class RepoPinBlocks implements PinBlocks {
 
   async read(keys: Uint8Array): Promise<GotBlock[]> {
     return this.#gate.run(async ({ store }) => {
-      const blocks = await store.get(asSha256(keys))
+      const blocks = await store.getDigests(keys)
       for (const [index, multihash] of await this.#foreign(keys, i => blocks[i] == null)) {
         blocks[index] = (await store.get([multihash]))[0]
       }
@@ -50,7 +53,7 @@ export class RepoPinBlocks implements PinBlocks {
   async multihashes(keys: Uint8Array): Promise<Array<Uint8Array | undefined>> {
     return this.#gate.run(async ({ store }) => {
       const all: Array<Uint8Array | undefined> = asSha256(keys)
-      const sizes = await store.sizes(all as Uint8Array[])
+      const sizes = await sizesOf(store, keys)
       const foreign = await this.#foreign(keys, i => (sizes[i] ?? -1) < 0)
       for (let i = 0; i < all.length; i++) if ((sizes[i] ?? -1) < 0) all[i] = foreign.get(i)
       return all
@@ -87,6 +90,15 @@ export class RepoPinBlocks implements PinBlocks {
     }
     return found
   }
+}
+
+async function sizesOf(store: Backend['store'], keys: Uint8Array): Promise<Float64Array> {
+  if (keys.length <= batchBytes) return store.sizesOfDigests(keys)
+  const sizes = new Float64Array(keys.length / keyBytes)
+  for (let at = 0; at < keys.length; at += batchBytes) {
+    sizes.set(await store.sizesOfDigests(keys.subarray(at, at + batchBytes)), at / keyBytes)
+  }
+  return sizes
 }
 
 function asSha256(keys: Uint8Array): Uint8Array[] {

@@ -32,7 +32,7 @@ export async function verifyRepo(
   options.signal?.throwIfAborted()
   options.onProgress?.({ phase: 'index', done: 0, total: 1 })
   const faults = await orAbort(
-    gate.run(async ({ store }) => store.check()),
+    gate.run(async ({ store, digests }) => [...(await store.check()), ...(await digests.check())]),
     options.signal
   )
   report.faults.push(...faults)

@@ -3,7 +3,6 @@ import { NoSpaceError } from '../errors.ts'
 import type { Durability, Native } from '../native.ts'
 import type { PinBlocks } from '../pins/blocks.ts'
 import type { PinCatalog } from '../pins/catalog.ts'
-import { RecordCatalog } from '../pins/record-catalog.ts'
 import { orAbort } from '../stores/abort.ts'
 import { ZfsBlockstore } from '../stores/blockstore.ts'
 import { ZfsDatastore } from '../stores/datastore.ts'
@@ -12,6 +11,7 @@ import { closeBackend, type OpenedBackend } from './backend.ts'
 import type { RepoConfig } from './config.ts'
 import { Datasets } from './datasets.ts'
 import { RepoPinBlocks } from './pin-blocks.ts'
+import { RepoCatalog } from './repo-catalog.ts'
 import { Snapshots } from './snapshots.ts'
 import type {
   Repo,
@@ -53,7 +53,7 @@ export class ZfsRepo implements Repo {
     const stores = this.withDurability(durability)
     this.blockstore = stores.blockstore
     this.datastore = stores.datastore
-    this.catalog = new RecordCatalog(this.withDurability('flush').datastore)
+    this.catalog = new RepoCatalog(this.#gate, native)
     this.pinBlocks = new RepoPinBlocks(this.#gate)
     this.snapshots = new Snapshots(native, folder, config, this.#gate)
     this.zfs = new Datasets(config.root, this.#gate)

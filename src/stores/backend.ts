@@ -1,4 +1,4 @@
-import type { Durability, Native, Pool, Store } from '../native.ts'
+import type { Catalog, Durability, Native, Pool, Store } from '../native.ts'
 import type { RecordsClient } from './records-client.ts'
 
 /** What the stores of one repo stand on. A rollback replaces it (see Gate). */
@@ -6,6 +6,8 @@ export interface Backend {
   pool: Pool
   store: Store
   records: RecordsClient
+  /** The catalog's digests and numbers: pins. */
+  digests: Catalog
   /** Runs a delete that found no room with room that is kept for it. */
   reserve: { lend: <T>(work: () => Promise<T>) => Promise<T> }
 }

@@ -36,6 +36,8 @@ export class MemoryCatalog implements PinCatalog {
     }
   }
 
+  async flush(): Promise<void> {}
+
   async scan(family: Family, from: Uint8Array | undefined, limit: number): Promise<CatalogPage> {
     const first = from == null ? '' : keyText(from)
     const map = this.#family(family)

@@ -1,0 +1,83 @@
+// The catalog's records: a family of digests for each thing that pins must know, each an index of
+// its own, all changed together.
+//
+// What a value means is the business of src/pins; here it is a number, and 0 is as good as absent.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <span>
+#include <vector>
+
+#include "index/index.h"
+
+namespace ipfs_zfs {
+
+enum class Family : uint8_t { kPins, kRefs, kHeld, kLoose };
+inline constexpr size_t kFamilies = 4;
+
+struct CatalogPage {
+  std::vector<Record> records;  // ascending by key
+  bool done = false;            // else go on with `next`
+  Key next{};
+};
+
+class Catalog : private IndexOwner {
+ public:
+  struct Options {
+    size_t table_keys = 1u << 18;  // keys in memory, per family, before they become a run
+  };
+
+  // Changes of one family: a key at most once, and what it has from now on.
+  struct Part {
+    Family family = Family::kPins;
+    std::span<const Key> keys;
+    std::span<const Value> values;
+  };
+  // `kFreeing` takes more away than it writes: it finds room on a full pool as well.
+  enum class Purpose : uint8_t { kAdding, kFreeing };
+
+  static Result<std::unique_ptr<Catalog>> open(std::shared_ptr<DatasetFiles> files,
+                                               Options options);
+  ~Catalog() override;
+
+  // Any thread. Values in the order of the keys.
+  Status get(Family family, std::span<const Key> keys, std::span<Value> values);
+  Result<CatalogPage> scan(Family family, const Key& from, size_t limit);
+  uint64_t count(Family family) const { return of(family).keys(); }  // exact
+  Result<std::vector<std::string>> check();
+
+  // All of the parts, one a family, or none of them, also after a crash. kTooLarge when they are
+  // more than one transaction carries.
+  Result<Txg> apply(std::span<const Part> parts, Purpose purpose);
+  Status wait_durable(Txg txg) { return files_->wait_durable(txg); }
+
+  // Waits for work in flight and for the last transaction group.
+  Status close();
+
+ private:
+  using InFlight = std::shared_lock<std::shared_mutex>;
+
+  explicit Catalog(std::shared_ptr<DatasetFiles> files) : files_(std::move(files)) {}
+
+  // The values are all there is to know: no state of its own goes with them.
+  std::vector<uint8_t> checkpoint() override { return {}; }
+  Status restore(std::span<const uint8_t>) override { return {}; }
+  Status replay(const Change&) override { return {}; }
+
+  Status begin(InFlight& in_flight);
+  Result<std::vector<Change>> changes_of(const Part& part) const;
+  Index& of(Family family) const { return *indexes_[static_cast<size_t>(family)]; }
+
+  const std::shared_ptr<DatasetFiles> files_;
+  Background background_;  // outlives the indexes, whose work it does
+  std::array<std::unique_ptr<Index>, kFamilies> indexes_;
+  std::mutex writer_;
+  std::shared_mutex in_flight_;
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace ipfs_zfs
