@@ -205,27 +205,38 @@ export interface CatalogRecords {
   next?: Uint8Array
 }
 
-/** Each key at most once; 0 takes it away. */
+/** What keys have from now on, each at most once; 0 takes it away. */
 export interface CatalogChanges {
   family: CatalogFamily
   keys: Uint8Array
   values: Float64Array
 }
 
+/** Added to what keys have, as often as they come; a sum of 0 takes one away. */
+export interface CatalogSums {
+  family: CatalogFamily
+  keys: Uint8Array
+  added: number
+  /** Keys that are taken away have this value in another family from then on. */
+  gone?: { family: CatalogFamily; value: number }
+}
+
 /** Digests and numbers: what pins are made of (src/pins/catalog.ts). */
 export interface Catalog {
   /** 0 where there is none. */
   get(family: CatalogFamily, keys: Uint8Array): Promise<Float64Array>
+  /** 1 for blocks of which a node counts or that a pin is on, else 0. */
+  alive(keys: Uint8Array): Promise<Uint8Array>
   /**
-   * All of it or nothing, a family once. `freeing`: it takes away more than it adds, and finds room
-   * on a full pool.
+   * All of it or nothing. A key that comes in two of the changes of a family has the same value in
+   * both. `freeing`: it takes away more than it adds, and finds room on a full pool.
    */
-  apply(changes: CatalogChanges[], freeing: boolean, durability: Durability): Promise<void>
-  scan(
-    family: CatalogFamily,
-    from: Uint8Array | undefined,
-    limit: number
-  ): Promise<CatalogRecords>
+  apply(
+    changes: Array<CatalogChanges | CatalogSums>,
+    freeing: boolean,
+    durability: Durability
+  ): Promise<void>
+  scan(family: CatalogFamily, from: Uint8Array | undefined, limit: number): Promise<CatalogRecords>
   /** Exact, and at once. */
   count(family: CatalogFamily): number
   check(): Promise<string[]>
@@ -345,9 +356,10 @@ interface Addon {
   openCatalog(pool: PoolHandle, dataset: string): Promise<CatalogHandle>
   closeCatalog(catalog: CatalogHandle): Promise<void>
   catalogGet(catalog: CatalogHandle, family: number, keys: Uint8Array): Promise<Float64Array>
+  catalogAlive(catalog: CatalogHandle, keys: Uint8Array): Promise<Uint8Array>
   catalogApply(
     catalog: CatalogHandle,
-    changes: Array<[family: number, keys: Uint8Array, values: Float64Array]>,
+    changes: AddonChanges[],
     freeing: boolean,
     durable: boolean
   ): Promise<void>
@@ -360,6 +372,10 @@ interface Addon {
   catalogCheck(catalog: CatalogHandle): Promise<string[]>
   catalogCount(catalog: CatalogHandle, family: number): number
 }
+
+type AddonChanges =
+  | [family: number, keys: Uint8Array, values: Float64Array]
+  | [family: number, keys: Uint8Array, added: number, goneFamily: number, goneValue: number]
 
 interface AddonScanPage {
   multihashes: Uint8Array
@@ -778,27 +794,18 @@ class NativeCatalog implements Catalog {
     return settled(this.#addon.catalogGet(this.#handle, familyNumber(family), keys))
   }
 
+  async alive(keys: Uint8Array): Promise<Uint8Array> {
+    checkKeys(keys)
+    return settled(this.#addon.catalogAlive(this.#handle, keys))
+  }
+
   async apply(
-    changes: CatalogChanges[],
+    changes: Array<CatalogChanges | CatalogSums>,
     freeing: boolean,
     durability: Durability
   ): Promise<void> {
     const durable = checkDurability(durability)
-    const parts = changes.map(({ family, keys, values }): [number, Uint8Array, Float64Array] => {
-      if (!isUint8Array(keys) || !(values instanceof Float64Array)) {
-        throw new InvalidParametersError('changes are keys back to back, and their values')
-      }
-      if (keys.length !== values.length * KEY_BYTES) {
-        throw new InvalidParametersError('there must be as many values as keys')
-      }
-      if (values.some(value => !Number.isSafeInteger(value) || value < 0)) {
-        throw new InvalidParametersError('values are whole numbers from 0 to 2^53 - 1')
-      }
-      return [familyNumber(family), keys, values]
-    })
-    if (new Set(parts.map(([family]) => family)).size < parts.length) {
-      throw new InvalidParametersError('a family comes once in a batch')
-    }
+    const parts = changes.map(checkedChanges)
     return settled(this.#addon.catalogApply(this.#handle, parts, freeing, durable))
   }
 
@@ -823,6 +830,28 @@ class NativeCatalog implements Catalog {
   async close(): Promise<void> {
     return settled(this.#addon.closeCatalog(this.#handle))
   }
+}
+
+function checkedChanges(changes: CatalogChanges | CatalogSums): AddonChanges {
+  const { keys } = changes
+  const family = familyNumber(changes.family)
+  if (!isUint8Array(keys) || keys.length % KEY_BYTES !== 0) {
+    throw new InvalidParametersError('changes have keys of 32 bytes, back to back')
+  }
+  if ('added' in changes) {
+    const { added, gone = { family: 'loose', value: 0 } } = changes
+    checkInteger(added, 'what is added', -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    checkInteger(gone.value, 'a value', 0, Number.MAX_SAFE_INTEGER)
+    return [family, keys, added, familyNumber(gone.family), gone.value]
+  }
+  const { values } = changes
+  if (!(values instanceof Float64Array) || keys.length !== values.length * KEY_BYTES) {
+    throw new InvalidParametersError('there must be as many values as keys')
+  }
+  if (values.some(value => !Number.isSafeInteger(value) || value < 0)) {
+    throw new InvalidParametersError('values are whole numbers from 0 to 2^53 - 1')
+  }
+  return [family, keys, values]
 }
 
 function familyNumber(family: CatalogFamily): number {

@@ -28,7 +28,9 @@ async function row(what: string, items: number, work: () => Promise<unknown>): P
   const rss = process.memoryUsage().rss / 2 ** 20
   console.log(
     `${what.padEnd(36)} ${seconds.toFixed(2).padStart(8)} s ${cpuSeconds.toFixed(2).padStart(8)} ` +
-      `s CPU ${Math.round(items / seconds).toString().padStart(9)}/s ${rss.toFixed(0).padStart(6)} MiB`
+      `s CPU ${Math.round(items / seconds)
+        .toString()
+        .padStart(9)}/s ${rss.toFixed(0).padStart(6)} MiB`
   )
 }
 
@@ -89,7 +91,9 @@ try {
   })
   await row('pin/ls', 100_000, async () => drain(pins.ls()))
   await row('unpin it', members, async () => pins.rm(pinset))
-  await row('collect', members - 100_000, async () => console.log(await drain(pins.gc()), 'deleted'))
+  await row('collect', members - 100_000, async () =>
+    console.log(await drain(pins.gc()), 'deleted')
+  )
   await row('repo verify', 1, async () => {
     const report = await repo.verify({ scrub: false })
     console.log(report.ok, report.faults)

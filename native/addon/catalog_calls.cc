@@ -65,19 +65,44 @@ class CatalogGet : public CatalogTask {
   std::vector<Value> values_;
 };
 
+class CatalogAlive : public CatalogTask {
+ public:
+  using CatalogTask::CatalogTask;
+  bool from(const Napi::CallbackInfo& info) {
+    keys_ = keys_from(info[1]);
+    alive_.resize(keys_.size());
+    return !info.Env().IsExceptionPending();
+  }
+
+ protected:
+  Status work() override { return catalog().alive(keys_, alive_); }
+  Napi::Value value(Napi::Env env) override { return bytes_to_js(env, alive_); }
+
+ private:
+  std::vector<Key> keys_;
+  std::vector<uint8_t> alive_;
+};
+
 class CatalogApply : public CatalogTask {
  public:
   using CatalogTask::CatalogTask;
-  // Arguments: an array of [family, keys, values], whether it frees, whether to wait for the disk.
+  // Arguments: an array of [family, keys, values or a number to add, gone family, gone value],
+  // whether it frees, whether to wait for the disk.
   bool from(const Napi::CallbackInfo& info) {
     const auto array = info[1].As<Napi::Array>();
-    const uint32_t count = std::min<uint32_t>(array.Length(), kFamilies);
+    const uint32_t count = array.Length();
     changes_.resize(count);
     for (uint32_t i = 0; i < count; i++) {
       const auto one = array.Get(i).As<Napi::Array>();
       Changes& changes = changes_[i];
       changes.family = family_from(one.Get(0u));
       changes.keys = keys_from(one.Get(1u));
+      if (const Napi::Value third = one.Get(2u); third.IsNumber()) {
+        changes.added = third.As<Napi::Number>().Int64Value();
+        changes.gone_family = family_from(one.Get(3u));
+        changes.gone_value = static_cast<Value>(one.Get(4u).ToNumber().Int64Value());
+        continue;
+      }
       const auto values = one.Get(2u).As<Napi::Float64Array>();
       changes.values.reserve(values.ElementLength());
       for (size_t at = 0; at < values.ElementLength(); at++) {
@@ -93,7 +118,10 @@ class CatalogApply : public CatalogTask {
   Status work() override {
     std::vector<Catalog::Part> parts;
     parts.reserve(changes_.size());
-    for (const Changes& one : changes_) parts.push_back({one.family, one.keys, one.values});
+    for (const Changes& one : changes_) {
+      parts.push_back(
+          {one.family, one.keys, one.values, one.added, one.gone_family, one.gone_value});
+    }
     const auto txg =
         catalog().apply(parts, freeing_ ? Catalog::Purpose::kFreeing : Catalog::Purpose::kAdding);
     if (!txg) return txg.error();
@@ -107,6 +135,9 @@ class CatalogApply : public CatalogTask {
     Family family = Family::kPins;
     std::vector<Key> keys;
     std::vector<Value> values;
+    std::optional<int64_t> added;
+    Family gone_family = Family::kLoose;
+    Value gone_value = 0;
   };
   std::vector<Changes> changes_;
   bool freeing_ = false;
@@ -237,6 +268,7 @@ void add_catalog_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("openCatalog", Napi::Function::New<open_catalog>(env));
   exports.Set("closeCatalog", Napi::Function::New<close_catalog>(env));
   exports.Set("catalogGet", Napi::Function::New<call<CatalogGet, Lane::kRead>>(env));
+  exports.Set("catalogAlive", Napi::Function::New<call<CatalogAlive, Lane::kRead>>(env));
   exports.Set("catalogApply", Napi::Function::New<call<CatalogApply, Lane::kWrite>>(env));
   exports.Set("catalogScan", Napi::Function::New<call<CatalogScan, Lane::kRead>>(env));
   exports.Set("catalogCheck", Napi::Function::New<call<CatalogCheck, Lane::kAdmin>>(env));

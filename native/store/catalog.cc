@@ -1,8 +1,10 @@
 #include "catalog.h"
 
+#include <algorithm>
 #include <string>
 
 #include "ensure.h"
+#include "index/counts.h"
 
 namespace ipfs_zfs {
 
@@ -15,6 +17,25 @@ constexpr Key last_key() {
   for (uint8_t& byte : key) byte = 0xff;
   return key;
 }
+
+Error unreadable(ErrorCode code) {
+  return Error{code, "a page of the catalog cannot be read: run repo verify"};
+}
+
+// A key that two parts give the same family has one change: they agree on the value.
+void drop_repeated(std::vector<Change>& changes) {
+  const auto by_key = [](const Change& a, const Change& b) { return less(a.key, b.key); };
+  const auto same = [](const Change& a, const Change& b) { return a.key == b.key; };
+  if (!std::ranges::is_sorted(changes, by_key)) {
+    std::stable_sort(changes.begin(), changes.end(), by_key);
+  }
+  changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
+}
+
+// src/pins/node.ts: the kind of a node is in the last two bits of its block's key.
+constexpr uint8_t kKinds = 4;
+// src/pins/pin-value.ts: how its eight slots are pinned.
+constexpr Value kPinnedBits = 0xffff;
 
 }  // namespace
 
@@ -57,11 +78,28 @@ Status Catalog::get(Family family, std::span<const Key> keys, std::span<Value> v
   std::vector<Found> found(keys.size());
   of(family).find_many(keys, found);
   for (size_t i = 0; i < found.size(); i++) {
-    if (found[i].state == Lookup::kFailed) {
-      return Error{found[i].error, "a page of the catalog cannot be read: run repo verify"};
-    }
+    if (found[i].state == Lookup::kFailed) return unreadable(found[i].error);
     values[i] = found[i].state == Lookup::kFound ? found[i].value : 0;
   }
+  return {};
+}
+
+Status Catalog::alive(std::span<const Key> blocks, std::span<uint8_t> alive) {
+  ENSURE(blocks.size() == alive.size());
+  std::ranges::fill(alive, uint8_t{0});
+  std::vector<Key> keys(blocks.begin(), blocks.end());
+  std::vector<Value> values(keys.size());
+  for (uint8_t kind = 0; kind < kKinds; kind++) {
+    for (size_t i = 0; i < keys.size(); i++) {
+      keys[i].back() = static_cast<uint8_t>(blocks[i].back() ^ kind);
+    }
+    const Status got = get(Family::kRefs, keys, values);
+    if (!got) return got;
+    for (size_t i = 0; i < keys.size(); i++) alive[i] |= values[i] != 0;
+  }
+  const Status got = get(Family::kPins, blocks, values);
+  if (!got) return got;
+  for (size_t i = 0; i < keys.size(); i++) alive[i] |= (values[i] & kPinnedBits) != 0;
   return {};
 }
 
@@ -90,21 +128,49 @@ Result<std::vector<std::string>> Catalog::check() {
 }
 
 // Those that change something, with what they change.
-Result<std::vector<Change>> Catalog::changes_of(const Part& part) const {
-  ENSURE(part.keys.size() == part.values.size());
-  std::vector<Found> found(part.keys.size());
-  of(part.family).find_many(part.keys, found);
-  std::vector<Change> changes;
-  changes.reserve(found.size());
+Status Catalog::add_set(Family family, std::span<const Key> keys, std::span<const Value> values,
+                        std::vector<Change>& changes) const {
+  ENSURE(keys.size() == values.size());
+  std::vector<Found> found(keys.size());
+  of(family).find_many(keys, found);
+  changes.reserve(changes.size() + found.size());
   for (size_t i = 0; i < found.size(); i++) {
-    if (found[i].state == Lookup::kFailed) {
-      return Error{found[i].error, "a page of the catalog cannot be read: run repo verify"};
-    }
+    if (found[i].state == Lookup::kFailed) return unreadable(found[i].error);
     const Value old_value = found[i].state == Lookup::kFound ? found[i].value : kTombstone;
-    const Value value = part.values[i] == 0 ? kTombstone : part.values[i];
-    if (value != old_value) changes.push_back(Change{part.keys[i], value, old_value});
+    const Value value = values[i] == 0 ? kTombstone : values[i];
+    if (value != old_value) changes.push_back(Change{keys[i], value, old_value});
   }
-  return changes;
+  return {};
+}
+
+Status Catalog::add_sums(const Part& part, Changes& changes) const {
+  std::vector<Delta> deltas;
+  deltas.reserve(part.keys.size());
+  for (const Key& key : part.keys) deltas.push_back(Delta{key, *part.added});
+  const Status merged = merge_deltas(deltas);
+  if (!merged) return merged;
+  std::vector<Key> keys;
+  keys.reserve(deltas.size());
+  for (const Delta& delta : deltas) keys.push_back(delta.key);
+  std::vector<Found> found(keys.size());
+  of(part.family).find_many(keys, found);
+  std::vector<Change> sums;
+  const Status summed = ipfs_zfs::changes_of(deltas, found, sums);
+  if (!summed) return summed;
+  std::vector<Key> gone;
+  for (const Change& change : sums) {
+    if (change.value == kTombstone) gone.push_back(change.key);
+  }
+  std::vector<Change>& mine = changes[static_cast<size_t>(part.family)];
+  mine.insert(mine.end(), sums.begin(), sums.end());
+  if (gone.empty() || part.gone_value == 0) return {};
+  const std::vector<Value> values(gone.size(), part.gone_value);
+  return add_set(part.gone_family, gone, values, changes[static_cast<size_t>(part.gone_family)]);
+}
+
+Status Catalog::add_changes(const Part& part, Changes& changes) const {
+  if (part.added) return add_sums(part, changes);
+  return add_set(part.family, part.keys, part.values, changes[static_cast<size_t>(part.family)]);
 }
 
 Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
@@ -112,14 +178,14 @@ Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
   const Status open = begin(in_flight);
   if (!open) return open.error();
   const std::lock_guard writer(writer_);
-  std::array<std::vector<Change>, kFamilies> changes;
-  size_t bytes = 0;
+  Changes changes;
   for (const Part& part : parts) {
-    auto made = changes_of(part);
-    if (!made) return made.error();
-    std::vector<Change>& mine = changes[static_cast<size_t>(part.family)];
-    ENSURE(mine.empty());
-    mine = *std::move(made);
+    const Status added = add_changes(part, changes);
+    if (!added) return added.error();
+  }
+  size_t bytes = 0;
+  for (std::vector<Change>& mine : changes) {
+    if (parts.size() > 1) drop_repeated(mine);
     bytes += Index::staged_bytes(mine.size());
   }
   if (bytes > files_->apply_limit_bytes()) {

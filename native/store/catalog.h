@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <vector>
@@ -31,11 +32,16 @@ class Catalog : private IndexOwner {
     size_t table_keys = 1u << 18;  // keys in memory, per family, before they become a run
   };
 
-  // Changes of one family: a key at most once, and what it has from now on.
+  // Changes of one family: what keys have from now on, each at most once; or what is added to what
+  // they have, where a key may come more than once and a sum of 0 takes it away. Those that an
+  // addition takes away are given `gone_value` in another family, in the same batch.
   struct Part {
     Family family = Family::kPins;
     std::span<const Key> keys;
-    std::span<const Value> values;
+    std::span<const Value> values;  // as many as keys, or none:
+    std::optional<int64_t> added;   // to all of them
+    Family gone_family = Family::kLoose;
+    Value gone_value = 0;  // 0: nowhere
   };
   // `kFreeing` takes more away than it writes: it finds room on a full pool as well.
   enum class Purpose : uint8_t { kAdding, kFreeing };
@@ -46,6 +52,8 @@ class Catalog : private IndexOwner {
 
   // Any thread. Values in the order of the keys.
   Status get(Family family, std::span<const Key> keys, std::span<Value> values);
+  // Whether a block with one of these keys is alive: some node of it counts, or a pin is on it.
+  Status alive(std::span<const Key> blocks, std::span<uint8_t> alive);
   Result<CatalogPage> scan(Family family, const Key& from, size_t limit);
   uint64_t count(Family family) const { return of(family).keys(); }  // exact
   Result<std::vector<std::string>> check();
@@ -69,7 +77,11 @@ class Catalog : private IndexOwner {
   Status replay(const Change&) override { return {}; }
 
   Status begin(InFlight& in_flight);
-  Result<std::vector<Change>> changes_of(const Part& part) const;
+  using Changes = std::array<std::vector<Change>, kFamilies>;
+  Status add_changes(const Part& part, Changes& changes) const;
+  Status add_set(Family family, std::span<const Key> keys, std::span<const Value> values,
+                 std::vector<Change>& changes) const;
+  Status add_sums(const Part& part, Changes& changes) const;
   Index& of(Family family) const { return *indexes_[static_cast<size_t>(family)]; }
 
   const std::shared_ptr<DatasetFiles> files_;

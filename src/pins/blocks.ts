@@ -9,7 +9,7 @@ export interface PinBlocks {
   sizes(keys: Uint8Array): Promise<Float64Array>
   read(keys: Uint8Array): Promise<GotBlock[]>
   /** Absent ones are passed over. Works on a full pool too. */
-  remove(keys: Uint8Array): Promise<void>
+  remove(multihashes: Uint8Array[]): Promise<void>
   /** Undefined where there is no such block. */
   multihashes(keys: Uint8Array): Promise<Array<Uint8Array | undefined>>
   /** Every block's key, a page at a time. */

@@ -22,11 +22,22 @@ export interface CatalogPage {
 }
 
 /** Changes of one family: keys back to back, each at most once, and what they have from now on. */
-export interface CatalogChange {
+export interface CatalogSet {
   family: Family
   keys: Uint8Array
   values: Float64Array
 }
+
+/** Added to what keys have, as often as they come; a sum of 0 takes one away. */
+export interface CatalogSums {
+  family: Family
+  keys: Uint8Array
+  added: number
+  /** Keys that are taken away have this value in another family from then on. */
+  gone?: { family: Family; value: number }
+}
+
+export type CatalogChange = CatalogSet | CatalogSums
 
 export interface ApplyOptions {
   /** It takes away more than it adds: a full pool must not stand in its way. */
@@ -40,6 +51,8 @@ export interface ApplyOptions {
 export interface PinCatalog {
   /** Values in the order of the keys; 0 where there is none. */
   get(family: Family, keys: Uint8Array): Promise<Float64Array>
+  /** 1 for blocks that are alive (invariant 5 in pins.ts), else 0. */
+  alive(blocks: Uint8Array): Promise<Uint8Array>
   /**
    * All of it or, also after a crash, none of it. On disk within seconds or at the next `flush`, and
    * never without what was applied before.
@@ -56,6 +69,7 @@ export interface PinCatalog {
 /** Collects the changes of one step; the last value of a key counts. */
 export class CatalogBatch {
   readonly #families = new Map<Family, Map<string, number>>()
+  readonly #sums: CatalogSums[] = []
 
   set(family: Family, key: Uint8Array, value: number): void {
     let values = this.#families.get(family)
@@ -71,8 +85,13 @@ export class CatalogBatch {
     return this.#families.get(family)?.get(keyText(key))
   }
 
+  /** A change that needs no look at what is there. */
+  add(sums: CatalogSums): void {
+    if (sums.keys.length > 0) this.#sums.push(sums)
+  }
+
   changes(): CatalogChange[] {
-    return [...this.#families].map(([family, map]) => {
+    const sets = [...this.#families].map(([family, map]): CatalogSet => {
       const keys = new Uint8Array(map.size * keyBytes)
       const values = new Float64Array(map.size)
       let at = 0
@@ -83,12 +102,24 @@ export class CatalogBatch {
       }
       return { family, keys, values }
     })
+    return [...sets, ...this.#sums]
   }
 }
 
 /** A key as a Map or a Set can have it. */
 export function keyText(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+}
+
+export function concatKeys(parts: Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array
+  const all = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }
 
 export function packKeys(keys: Uint8Array[]): Uint8Array {

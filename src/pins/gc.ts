@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import * as Digest from 'multiformats/hashes/digest'
+import type { CID } from 'multiformats/cid'
+import { rawCid } from '../stores/block-errors.ts'
 import type { SharedLock } from './shared-lock.ts'
 import type { PinBlocks } from './blocks.ts'
 import { CatalogBatch, keyAt, packKeys, type PinCatalog } from './catalog.ts'
 import { nowSeconds, readLoose } from './loose.ts'
-import { kinds, nodeKey } from './node.ts'
-import { pinnedSlots } from './pin-value.ts'
 import type { Steps } from './steps.ts'
 import type { GcOptions, GcProgress } from './types.ts'
 
@@ -47,7 +44,7 @@ export async function* collectLoose(
     progress.deleted += deleted.length
     progress.queued = Math.max(0, progress.queued - page.values.length)
     onProgress?.({ ...progress })
-    for (const multihash of deleted) yield CID.createV1(raw.code, Digest.decode(multihash))
+    for (const multihash of deleted) yield rawCid(multihash)
     await slowDown(options, progress, began)
     from = page.next
   } while (from != null && progress.deleted < maxBlocks)
@@ -80,33 +77,17 @@ async function sweep(
     if (wasPinned || seconds <= latest) candidates.push(keyAt(page.keys, i))
   }
   if (candidates.length === 0) return []
-  const isLive = await liveness(catalog, candidates)
-  const dead = candidates.filter((_, i) => isLive[i] !== true)
+  const alive = await catalog.alive(packKeys(candidates))
+  const dead = candidates.filter((_, i) => alive[i] === 0)
   const multihashes = await blocks.multihashes(packKeys(dead))
   const known = multihashes.filter(multihash => multihash != null)
   const kept = new Set(known.filter(isKept))
-  const doomed = dead.filter((_, i) => {
-    const multihash = multihashes[i]
-    return multihash != null && !kept.has(multihash)
-  })
+  const doomed = known.filter(multihash => !kept.has(multihash))
   // the blocks go first: a crash in between leaves a queue that has too much, never too little
-  if (doomed.length > 0) await blocks.remove(packKeys(doomed))
+  if (doomed.length > 0) await blocks.remove(doomed)
   const batch = new CatalogBatch()
   const stays = new Set(dead.filter((_, i) => kept.has(multihashes[i] ?? nothing)))
   for (const key of candidates) if (!stays.has(key)) batch.set('loose', key, 0)
   await catalog.apply(batch.changes(), { freeing: true })
-  return known.filter(multihash => !kept.has(multihash))
-}
-
-async function liveness(catalog: PinCatalog, keys: Uint8Array[]): Promise<boolean[]> {
-  const live = new Array<boolean>(keys.length).fill(false)
-  for (const kind of kinds) {
-    const refs = await catalog.get('refs', packKeys(keys.map(key => nodeKey(key, kind))))
-    for (let i = 0; i < keys.length; i++) if (refs[i] !== 0) live[i] = true
-  }
-  const pins = await catalog.get('pins', packKeys(keys))
-  for (let i = 0; i < keys.length; i++) {
-    if (pinnedSlots(pins[i] as number).next().done !== true) live[i] = true
-  }
-  return live
+  return doomed
 }

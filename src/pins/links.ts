@@ -2,26 +2,34 @@ import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
 import { linksOf } from '../unixfs/blocks.ts'
 import { identityCode } from '../unixfs/hashers.ts'
-import { keyBytes, keyText } from './catalog.ts'
+import { keyBytes, keyText, packKeys } from './catalog.ts'
 import { BadBlockError } from './errors.ts'
 import { blockKey, Kind, kindOf, nodeKey } from './node.ts'
 
-/** The nodes that a block links to, each once, without identity CIDs: those are nowhere stored. */
+/**
+ * The nodes that a block links to, each once, without identity CIDs: those are nowhere stored.
+ * Leaves apart from the others, because all that is asked of a leaf is whether it is here.
+ */
 export interface Links {
-  count: number
-  /** Node keys, back to back. */
-  keys: Uint8Array
+  /** Keys of leaves, back to back. */
+  leaves: Uint8Array
+  leafCid(index: number): CID
+  /** Node keys of the others, back to back. */
+  inner: Uint8Array
   kinds: Uint8Array
-  cid(index: number): CID
+  innerCid(index: number): CID
 }
 
+const none = new Uint8Array(0)
+const noCid = (): never => {
+  throw new RangeError('there is no link')
+}
 const noLinks: Links = {
-  count: 0,
-  keys: new Uint8Array(0),
-  kinds: new Uint8Array(0),
-  cid: () => {
-    throw new RangeError('there is no link')
-  }
+  leaves: none,
+  leafCid: noCid,
+  inner: none,
+  kinds: none,
+  innerCid: noCid
 }
 
 /** Inline blocks may hold inline blocks, and so on: CIDs are no longer than their block. */
@@ -52,9 +60,11 @@ function addLinks(set: LinkSet, cid: CID, bytes: Uint8Array, depth: number): voi
 
 class LinkSet {
   readonly #seen = new Set<string>()
-  readonly #keys: Uint8Array[] = []
+  readonly #leaves: Uint8Array[] = []
+  readonly #leafCids: Uint8Array[] = []
+  readonly #inner: Uint8Array[] = []
   readonly #kinds: Kind[] = []
-  readonly #cids: Uint8Array[] = []
+  readonly #innerCids: Uint8Array[] = []
 
   /** The CID, when it is inline and may have links. */
   add(bytes: Uint8Array): CID | undefined {
@@ -65,24 +75,34 @@ class LinkSet {
     const text = keyText(key)
     if (this.#seen.has(text)) return undefined
     this.#seen.add(text)
-    this.#keys.push(key)
-    this.#kinds.push(kind)
-    this.#cids.push(bytes)
+    if (kind === Kind.leaf) {
+      this.#leaves.push(key)
+      this.#leafCids.push(bytes)
+    } else {
+      this.#inner.push(key)
+      this.#kinds.push(kind)
+      this.#innerCids.push(bytes)
+    }
     return undefined
   }
 
   links(): Links {
-    const count = this.#keys.length
-    const keys = new Uint8Array(count * keyBytes)
-    for (let i = 0; i < count; i++) keys.set(this.#keys[i] as Uint8Array, i * keyBytes)
-    const cids = this.#cids
+    const leafCids = this.#leafCids
+    const innerCids = this.#innerCids
     return {
-      count,
-      keys,
+      leaves: packKeys(this.#leaves),
+      leafCid: index => CID.decode(leafCids[index] as Uint8Array),
+      inner: packKeys(this.#inner),
       kinds: Uint8Array.from(this.#kinds),
-      cid: index => CID.decode(cids[index] as Uint8Array)
+      innerCid: index => CID.decode(innerCids[index] as Uint8Array)
     }
   }
+}
+
+/** Every CID, for those who look at few. */
+export function* cidsOf(links: Links): Generator<CID> {
+  for (let i = 0; i < links.leaves.length / keyBytes; i++) yield links.leafCid(i)
+  for (let i = 0; i < links.kinds.length; i++) yield links.innerCid(i)
 }
 
 interface CidParts {

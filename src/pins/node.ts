@@ -70,6 +70,9 @@ export interface Refs {
   expanded: boolean
 }
 
+/** What one link adds to the `refs` of a leaf. */
+export const oneLeaf = 8
+
 export function readRefs(value: number): Refs {
   return { count: Math.floor(value / 8), expanded: (value & 1) === 1 }
 }

@@ -1,12 +1,20 @@
 import type { PinBlocks } from './blocks.ts'
-import { CatalogBatch, keyAt, keyText, packKeys, type PinCatalog } from './catalog.ts'
+import {
+  CatalogBatch,
+  concatKeys,
+  keyAt,
+  keyBytes,
+  keyText,
+  packKeys,
+  type PinCatalog
+} from './catalog.ts'
 import { heldValue, nobody, readHeld } from './held.ts'
 import { nodeLinks, type Links } from './links.ts'
 import { looseValue, nowSeconds } from './loose.ts'
 import {
   blockKeyOf,
   cidOfNode,
-  Kind,
+  oneLeaf,
   readRefs,
   refsValue,
   type Kind as NodeKind,
@@ -16,6 +24,7 @@ import type { Steps } from './steps.ts'
 import { sha256Multihash } from './node.ts'
 
 const batchNodes = 512
+const stepLinks = 16_384
 const scanNodes = 4096
 /** Beyond that, what is to be released is found again on disk. */
 const stackNodes = 100_000
@@ -38,6 +47,22 @@ export interface ReleaseContext {
   isActive: (walk: number) => boolean
   /** A block that is gone or damaged: what it linked to stays counted until it is back. */
   onStuck: (node: HeldNode, why: string) => void
+}
+
+/** No more links in a step than a transaction carries, unless one node has them all. */
+function groupsOf(opened: Opened[]): Opened[][] {
+  const groups: Opened[][] = []
+  let left = 0
+  for (const one of opened) {
+    const links = (one.links.leaves.length + one.links.inner.length) / keyBytes
+    if (left < links || groups.length === 0) {
+      groups.push([])
+      left = stepLinks
+    }
+    groups.at(-1)?.push(one)
+    left -= links
+  }
+  return groups
 }
 
 /**
@@ -111,7 +136,11 @@ export class Release {
       const cid = cidOfNode(sha256Multihash(blockKeyOf(node.key, node.kind)), node.kind)
       opened.push({ node, links: nodeLinks(cid, block) })
     })
-    return opened.length === 0 ? [] : steps.run(async () => this.#step(opened))
+    const following: HeldNode[] = []
+    for (const group of groupsOf(opened)) {
+      following.push(...(await steps.run(async () => this.#step(group))))
+    }
+    return following
   }
 
   async #step(opened: Opened[]): Promise<HeldNode[]> {
@@ -127,29 +156,31 @@ export class Release {
       const value = held[i] ?? 0
       return expanded && count === 0 && value !== 0 && !isActive(readHeld(value).walk)
     })
+    const leaves: Uint8Array[] = []
     for (const { node, links } of eligible) {
       const refs = state.get(keyText(node.key)) as Refs
+      // the same node may be on the stack twice
       if (!refs.expanded) continue
       refs.expanded = false
       changed.set(keyText(node.key), { ...node, refs })
       batch.set('held', node.key, 0)
       batch.set('loose', blockKeyOf(node.key, node.kind), loose)
-      for (let i = 0; i < links.count; i++) {
-        const key = keyAt(links.keys, i)
+      leaves.push(links.leaves)
+      for (let i = 0; i < links.kinds.length; i++) {
+        const key = keyAt(links.inner, i)
         const kind = links.kinds[i] as NodeKind
         const child = state.get(keyText(key)) as Refs
         child.count = Math.max(0, child.count - 1)
         changed.set(keyText(key), { key, kind, refs: child })
         if (child.count > 0) continue
-        if (kind === Kind.leaf) batch.set('loose', key, loose)
-        else {
-          batch.set('held', key, heldValue(nobody, kind))
-          following.push({ key, kind })
-        }
+        batch.set('held', key, heldValue(nobody, kind))
+        following.push({ key, kind })
       }
     }
     for (const { key, kind, refs } of changed.values())
       batch.set('refs', key, refsValue(refs, kind))
+    const gone = { family: 'loose', value: loose } as const
+    batch.add({ family: 'refs', keys: concatKeys(leaves), added: -oneLeaf, gone })
     if (changed.size > 0) await catalog.apply(batch.changes(), { freeing: true })
     return following
   }
@@ -158,8 +189,8 @@ export class Release {
     const keys = new Map<string, Uint8Array>()
     for (const { node, links } of opened) {
       keys.set(keyText(node.key), node.key)
-      for (let i = 0; i < links.count; i++) {
-        const key = keyAt(links.keys, i)
+      for (let i = 0; i < links.kinds.length; i++) {
+        const key = keyAt(links.inner, i)
         keys.set(keyText(key), key)
       }
     }

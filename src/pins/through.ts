@@ -4,7 +4,7 @@ import { identityCode } from '../unixfs/hashers.ts'
 import type { PinBlocks } from './blocks.ts'
 import { keyText, packKeys } from './catalog.ts'
 import { BadBlockError, BlockMissingError } from './errors.ts'
-import { nodeLinks } from './links.ts'
+import { cidsOf, nodeLinks } from './links.ts'
 import { blockKey, Kind, kindOf } from './node.ts'
 import type { Pin } from './types.ts'
 import { walkNode, type WalkNode } from './walk.ts'
@@ -53,8 +53,7 @@ async function childrenOf(nodes: WalkNode[], blocks: PinBlocks): Promise<WalkNod
   return nodes.flatMap((node, i) => {
     const block = read[i]
     if (!(block instanceof Uint8Array)) return []
-    const links = nodeLinks(node.cid, block)
-    return Array.from({ length: links.count }, (_, at) => walkNode(links.cid(at)))
+    return Array.from(cidsOf(nodeLinks(node.cid, block)), cid => walkNode(cid))
   })
 }
 
@@ -88,8 +87,7 @@ export async function* dagOf(
       const block = read[i]
       if (block == null) throw new BlockMissingError(cid)
       if (block instanceof Error) throw new BadBlockError(cid, block)
-      const links = nodeLinks(cid, block)
-      for (let at = 0; at < links.count; at++) stack.push(links.cid(at))
+      stack.push(...cidsOf(nodeLinks(cid, block)))
     }
   }
 }

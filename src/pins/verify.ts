@@ -2,7 +2,7 @@ import type { AbortOptions } from 'abort-error'
 import type { CID } from 'multiformats/cid'
 import { keyText, packKeys } from './catalog.ts'
 import { BlockMissingError } from './errors.ts'
-import { nodeLinks } from './links.ts'
+import { cidsOf, nodeLinks } from './links.ts'
 import { blockKeyOf, Kind } from './node.ts'
 import type { Listing } from './through.ts'
 import type { BadNode, PinVerdict } from './types.ts'
@@ -49,9 +49,8 @@ async function faultsOf(
         const block = read[i]
         if (block instanceof Error) throw block
         if (block == null) throw new BlockMissingError(node.cid)
-        const links = nodeLinks(node.cid, block)
-        for (let at = 0; at < links.count; at++) {
-          const child = walkNode(links.cid(at))
+        for (const cid of cidsOf(nodeLinks(node.cid, block))) {
+          const child = walkNode(cid)
           const text = keyText(child.key)
           if (seen.has(text) || good.has(text)) continue
           seen.add(text)

@@ -1,17 +1,36 @@
 import type { CID } from 'multiformats/cid'
 import { identityCode } from '../unixfs/hashers.ts'
 import type { PinBlocks } from './blocks.ts'
-import { CatalogBatch, keyAt, keyBytes, keyText, packKeys, type PinCatalog } from './catalog.ts'
+import {
+  CatalogBatch,
+  concatKeys,
+  keyAt,
+  keyBytes,
+  keyText,
+  packKeys,
+  type PinCatalog
+} from './catalog.ts'
 import { BadBlockError, BlockMissingError, CyclicDagError } from './errors.ts'
 import { heldValue } from './held.ts'
 import { nodeLinks, type Links } from './links.ts'
-import { blockKey, blockKeyOf, Kind, kindOf, nodeKey, readRefs, refsValue } from './node.ts'
+import {
+  blockKey,
+  blockKeyOf,
+  Kind,
+  kindOf,
+  nodeKey,
+  oneLeaf,
+  readRefs,
+  refsValue,
+  type Refs
+} from './node.ts'
 import type { Steps } from './steps.ts'
 import type { Fetcher, PinProgress } from './types.ts'
 
 /** Nodes that are read and expanded together, and bytes of blocks that are in memory for it. */
 const batchNodes = 512
-const batchBytes = 8 * 1024 * 1024
+const batchBytes = 1024 * 1024
+const batchLinks = 16_384
 /** Leaves that are fetched at the same time, and blocks with links. */
 const fetchWidth = 64
 
@@ -41,6 +60,7 @@ export interface WalkContext {
 interface ReadNode {
   node: WalkNode
   links: Links
+  bytes: number
   counted: boolean
 }
 
@@ -49,6 +69,15 @@ interface Frame {
   todo: WalkNode[]
   next: number
   waiting: ReadNode[]
+}
+
+function firstFew(read: ReadNode[]): ReadNode[] {
+  let links = 0
+  const end = read.findIndex((one, i) => {
+    links += (one.links.leaves.length + one.links.inner.length) / keyBytes
+    return i > 0 && links > batchLinks
+  })
+  return end < 0 ? read : read.slice(0, end)
 }
 
 /**
@@ -104,12 +133,15 @@ export class Walk {
     const some = frame.todo.slice(frame.next, frame.next + batchNodes)
     const refs = await this.#context.catalog.get('refs', packKeys(some.map(node => node.key)))
     const left = some.filter((_, i) => !readRefs(refs[i] ?? 0).expanded)
-    const read = await this.#read(left)
-    // those whose blocks were too many bytes for one turn come again
+    const read = firstFew(await this.#read(left))
+    // those whose blocks or links were too many for one turn come again
     const taken = read.length
     frame.next += taken < left.length ? some.indexOf(left[taken] as WalkNode) : some.length
     frame.waiting = read
-    for (const { node } of read) this.#enter(node)
+    for (const { node, bytes } of read) {
+      this.#enter(node)
+      this.#count(bytes)
+    }
     return this.#unexpanded(read)
   }
 
@@ -139,8 +171,8 @@ export class Walk {
       const block = inline ? node.cid.multihash.digest : blocks[at++]
       if (block instanceof Error) throw new BadBlockError(node.cid, block)
       if (block == null) throw new BlockMissingError(node.cid)
-      read.push({ node, links: nodeLinks(node.cid, block), counted: false })
-      this.#count(block.byteLength)
+      const links = nodeLinks(node.cid, block)
+      read.push({ node, links, bytes: block.byteLength, counted: false })
     }
     return read
   }
@@ -148,10 +180,9 @@ export class Walk {
   async #unexpanded(read: ReadNode[]): Promise<WalkNode[]> {
     const children = new Map<string, WalkNode>()
     for (const { node, links } of read) {
-      for (let i = 0; i < links.count; i++) {
-        if (links.kinds[i] === Kind.leaf) continue
-        const text = keyText(keyAt(links.keys, i))
-        if (!children.has(text)) children.set(text, walkNode(links.cid(i), node))
+      for (let i = 0; i < links.kinds.length; i++) {
+        const text = keyText(keyAt(links.inner, i))
+        if (!children.has(text)) children.set(text, walkNode(links.innerCid(i), node))
       }
     }
     const nodes = [...children.values()]
@@ -177,11 +208,10 @@ export class Walk {
     const work = waiting.filter(({ node }) => !readRefs(refs.get(keyText(node.key)) ?? 0).expanded)
     const undone = new Map<string, WalkNode>()
     for (const { node, links } of work) {
-      for (let i = 0; i < links.count; i++) {
-        if (links.kinds[i] === Kind.leaf) continue
-        const text = keyText(keyAt(links.keys, i))
+      for (let i = 0; i < links.kinds.length; i++) {
+        const text = keyText(keyAt(links.inner, i))
         if (readRefs(refs.get(text) ?? 0).expanded || undone.has(text)) continue
-        undone.set(text, walkNode(links.cid(i), node))
+        undone.set(text, walkNode(links.innerCid(i), node))
       }
     }
     if (undone.size > 0) return { missing: [], undone: [...undone.values()] }
@@ -195,8 +225,8 @@ export class Walk {
     const texts = new Map<string, Uint8Array>()
     for (const { node, links } of waiting) {
       texts.set(keyText(node.key), node.key)
-      for (let i = 0; i < links.count; i++) {
-        const key = keyAt(links.keys, i)
+      for (let i = 0; i < links.kinds.length; i++) {
+        const key = keyAt(links.inner, i)
         texts.set(keyText(key), key)
       }
     }
@@ -209,74 +239,61 @@ export class Walk {
 
   /** The nodes themselves and their leaves; nodes below them that are expanded are here. */
   async #missingBlocks(work: ReadNode[]): Promise<WalkNode[]> {
-    const keys: Uint8Array[] = []
-    const find: Array<() => WalkNode> = []
-    const bytesOf: Array<ReadNode | undefined> = []
-    for (const read of work) {
-      const { node, links } = read
-      if (node.cid.multihash.code !== identityCode) {
-        keys.push(blockKeyOf(node.key, node.kind))
-        find.push(() => node)
-        bytesOf.push(undefined)
-      }
-      for (let i = 0; i < links.count; i++) {
-        if (links.kinds[i] !== Kind.leaf) continue
-        keys.push(keyAt(links.keys, i))
-        find.push(() => walkNode(links.cid(i), node))
-        bytesOf.push(read)
-      }
-    }
-    const sizes = await this.#context.blocks.sizes(packKeys(keys))
-    const missing: WalkNode[] = []
-    let blocks = 0
+    const { blocks } = this.#context
+    const stored = work.filter(({ node }) => node.cid.multihash.code !== identityCode)
+    const own = packKeys(stored.map(({ node }) => blockKeyOf(node.key, node.kind)))
+    const leaves = concatKeys(work.map(({ links }) => links.leaves))
+    const [ownSizes, sizes] = await Promise.all([blocks.sizes(own), blocks.sizes(leaves)])
+    const missing = stored.map(({ node }) => node).filter((_, i) => (ownSizes[i] ?? -1) < 0)
+    let at = 0
     let bytes = 0
-    for (let i = 0; i < keys.length; i++) {
-      const size = sizes[i] ?? -1
-      if (size < 0) missing.push((find[i] as () => WalkNode)())
-      else if (bytesOf[i]?.counted === false) {
-        blocks++
-        bytes += size
+    let count = 0
+    for (const { node, links, counted } of work) {
+      const length = links.leaves.length / keyBytes
+      for (let i = 0; i < length; i++) {
+        const size = sizes[at++] as number
+        if (size < 0) missing.push(walkNode(links.leafCid(i), node))
+        else if (!counted) bytes += size
       }
+      if (!counted) count += length
     }
     // leaves still to come are counted when their parent has all of them
     if (missing.length === 0) {
       for (const read of work) read.counted = true
-      this.#count(bytes, blocks)
+      this.#count(bytes, count)
     }
     return missing
   }
 
   #expansion(work: ReadNode[], refs: Map<string, number>): CatalogBatch {
     const batch = new CatalogBatch()
-    const kindOfKey = new Map<string, { key: Uint8Array; kind: Kind }>()
-    const state = new Map<string, { count: number; expanded: boolean }>()
-    const stateOf = (key: Uint8Array, kind: Kind) => {
+    const states = new Map<string, { key: Uint8Array; kind: Kind; refs: Refs }>()
+    const stateOf = (key: Uint8Array, kind: Kind): Refs => {
       const text = keyText(key)
-      let one = state.get(text)
-      if (one == null) {
-        one = readRefs(refs.get(text) ?? 0)
-        state.set(text, one)
-        kindOfKey.set(text, { key, kind })
+      let state = states.get(text)
+      if (state == null) {
+        state = { key, kind, refs: readRefs(refs.get(text) ?? 0) }
+        states.set(text, state)
       }
-      return one
+      return state.refs
     }
-    const own = new Set<string>()
     for (const { node, links } of work) {
       stateOf(node.key, node.kind).expanded = true
-      own.add(keyText(node.key))
-      for (let i = 0; i < links.count; i++) {
-        const kind = links.kinds[i] as Kind
-        const child = stateOf(keyAt(links.keys, i), kind)
+      for (let i = 0; i < links.kinds.length; i++) {
+        const key = keyAt(links.inner, i)
+        const child = stateOf(key, links.kinds[i] as Kind)
         // from now on its parent holds it
-        if (child.count === 0 && kind !== Kind.leaf) batch.set('held', keyAt(links.keys, i), 0)
+        if (child.count === 0) batch.set('held', key, 0)
         child.count++
       }
     }
-    for (const [text, one] of state) {
-      const { key, kind } = kindOfKey.get(text) as { key: Uint8Array; kind: Kind }
-      batch.set('refs', key, refsValue(one, kind))
-      if (own.has(text) && one.count === 0) batch.set('held', key, heldValue(this.id, kind))
+    for (const { key, kind, refs } of states.values()) batch.set('refs', key, refsValue(refs, kind))
+    for (const { node } of work) {
+      const { count } = stateOf(node.key, node.kind)
+      if (count === 0) batch.set('held', node.key, heldValue(this.id, node.kind))
     }
+    const leaves = concatKeys(work.map(({ links }) => links.leaves))
+    batch.add({ family: 'refs', keys: leaves, added: oneLeaf })
     return batch
   }
 

@@ -54,8 +54,11 @@ export async function* diffPinsets(
   }
   // one of the two is no larger than a leaf: the other is read once
   const small = a.kind === 'leaf' ? a : b
-  const left = new Map((small.kind === 'leaf' ? small.members : []).map(one => [text(one), one.cid]))
-  const [have, lack] = a.kind === 'leaf' ? (['removed', 'added'] as const) : (['added', 'removed'] as const)
+  const left = new Map(
+    (small.kind === 'leaf' ? small.members : []).map(one => [text(one), one.cid])
+  )
+  const [have, lack] =
+    a.kind === 'leaf' ? (['removed', 'added'] as const) : (['added', 'removed'] as const)
   for await (const cid of listPinset(a.kind === 'leaf' ? to : from, blocks)) {
     if (!left.delete(text(memberOf(cid)))) yield { change: lack, cid }
   }

@@ -67,7 +67,10 @@ export async function write(part: Part, blocks: Pick<PinsetBlocks, 'put'>): Prom
   return block.cid
 }
 
-async function membersOf(part: Part, blocks: Partial<Pick<PinsetBlocks, 'get'>>): Promise<Member[]> {
+async function membersOf(
+  part: Part,
+  blocks: Partial<Pick<PinsetBlocks, 'get'>>
+): Promise<Member[]> {
   if ('members' in part) return part.members
   if (blocks.get == null) throw new RangeError('a part of few members was written already')
   const node = decodeNode({ cid: part.cid, bytes: await blocks.get(part.cid) })

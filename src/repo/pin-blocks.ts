@@ -37,9 +37,7 @@ export class RepoPinBlocks implements PinBlocks {
     })
   }
 
-  async remove(keys: Uint8Array): Promise<void> {
-    const multihashes = (await this.multihashes(keys)).filter(multihash => multihash != null)
-    if (multihashes.length === 0) return
+  async remove(multihashes: Uint8Array[]): Promise<void> {
     await this.#gate.run(async ({ store, reserve }) => {
       try {
         await store.remove(multihashes, 'flush')

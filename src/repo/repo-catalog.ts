@@ -31,6 +31,10 @@ export class RepoCatalog implements PinCatalog {
     })
   }
 
+  async alive(blocks: Uint8Array): Promise<Uint8Array> {
+    return this.#gate.run(async ({ digests }) => digests.alive(blocks))
+  }
+
   async apply(changes: CatalogChange[], options: ApplyOptions = {}): Promise<void> {
     const { freeing = false } = options
     await this.#gate.run(async ({ digests, reserve }) => {

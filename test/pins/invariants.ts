@@ -1,7 +1,7 @@
 /** Counts everything anew from the pins, and says where the catalog differs. */
 import type { PinBlocks } from '../../src/pins/blocks.ts'
 import { families, keyAt, keyText, type Family, type PinCatalog } from '../../src/pins/catalog.ts'
-import { nodeLinks } from '../../src/pins/links.ts'
+import { cidsOf, nodeLinks } from '../../src/pins/links.ts'
 import { blockKeyOf, Kind, readRefs, refsValue } from '../../src/pins/node.ts'
 import { pinnedSlots, cidOfSlot } from '../../src/pins/pin-value.ts'
 import { walkNode, type WalkNode } from '../../src/pins/walk.ts'
@@ -47,8 +47,7 @@ export async function catalogFaults(catalog: PinCatalog, blocks: PinBlocks): Pro
       faults.push(`${String(node.cid)} is counted and not here`)
       continue
     }
-    const links = nodeLinks(node.cid, bytes)
-    for (let i = 0; i < links.count; i++) refer(walkNode(links.cid(i)))
+    for (const cid of cidsOf(nodeLinks(node.cid, bytes))) refer(walkNode(cid))
   }
   const found = new Map<string, number>()
   for (const { key, value } of await everything(catalog, 'refs')) found.set(keyText(key), value)

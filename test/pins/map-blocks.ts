@@ -20,8 +20,8 @@ export class MapBlocks implements PinBlocks {
     return this.#each(keys).map(one => one?.bytes)
   }
 
-  async remove(keys: Uint8Array): Promise<void> {
-    for (let i = 0; i < keys.length / keyBytes; i++) this.all.delete(keyText(keyAt(keys, i)))
+  async remove(multihashes: Uint8Array[]): Promise<void> {
+    for (const multihash of multihashes) this.all.delete(keyText(blockKey(multihash)))
   }
 
   async multihashes(keys: Uint8Array): Promise<Array<Uint8Array | undefined>> {

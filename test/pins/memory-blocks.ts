@@ -4,7 +4,8 @@ import type { GotBlock } from '../../src/native.ts'
 import type { PinBlocks } from '../../src/pins/blocks.ts'
 import { keyAt, keyBytes, keyText, packKeys } from '../../src/pins/catalog.ts'
 import { blockKey } from '../../src/pins/node.ts'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
+import { rawCid } from '../../src/stores/block-errors.ts'
 
 export class MemoryBlocks implements PinBlocks {
   readonly #store: Blockstore
@@ -23,11 +24,8 @@ export class MemoryBlocks implements PinBlocks {
     return each(keys, key => all.get(keyText(key))?.bytes)
   }
 
-  async remove(keys: Uint8Array): Promise<void> {
-    const all = await this.#all()
-    for (const found of each(keys, key => all.get(keyText(key)))) {
-      if (found != null) await this.#store.delete(found.cid)
-    }
+  async remove(multihashes: Uint8Array[]): Promise<void> {
+    for (const multihash of multihashes) await this.#store.delete(rawCid(multihash))
   }
 
   async multihashes(keys: Uint8Array): Promise<Array<Uint8Array | undefined>> {

@@ -9,6 +9,7 @@ import {
   type Family,
   type PinCatalog
 } from '../../src/pins/catalog.ts'
+import { kinds, nodeKey } from '../../src/pins/node.ts'
 
 export class MemoryCatalog implements PinCatalog {
   readonly #families = new Map<Family, Map<string, number>>()
@@ -26,14 +27,30 @@ export class MemoryCatalog implements PinCatalog {
   async apply(changes: CatalogChange[]): Promise<void> {
     this.beforeApply()
     this.batches++
-    for (const { family, keys, values } of changes) {
-      const map = this.#family(family)
-      for (let i = 0; i < values.length; i++) {
-        const text = keyText(keyAt(keys, i))
-        if (values[i] === 0) map.delete(text)
-        else map.set(text, values[i] as number)
+    for (const change of changes) {
+      const map = this.#family(change.family)
+      for (let i = 0; i < change.keys.length / keyBytes; i++) {
+        const text = keyText(keyAt(change.keys, i))
+        if ('values' in change) put(map, text, change.values[i] as number)
+        else {
+          const sum = (map.get(text) ?? 0) + change.added
+          if (sum < 0) throw new RangeError('a count fell below zero')
+          put(map, text, sum)
+          const { gone } = change
+          if (gone != null && sum === 0) put(this.#family(gone.family), text, gone.value)
+        }
       }
     }
+  }
+
+  async alive(blocks: Uint8Array): Promise<Uint8Array> {
+    const alive = new Uint8Array(blocks.length / keyBytes)
+    for (let i = 0; i < alive.length; i++) {
+      const block = keyAt(blocks, i)
+      const refs = kinds.some(kind => this.#family('refs').has(keyText(nodeKey(block, kind))))
+      alive[i] = refs || this.#family('pins').has(keyText(block)) ? 1 : 0
+    }
+    return alive
   }
 
   async flush(): Promise<void> {}
@@ -63,6 +80,11 @@ export class MemoryCatalog implements PinCatalog {
     }
     return map
   }
+}
+
+function put(map: Map<string, number>, text: string, value: number): void {
+  if (value === 0) map.delete(text)
+  else map.set(text, value)
 }
 
 function fromText(text: string): Uint8Array {

@@ -89,7 +89,10 @@ async function rootOf(text: string): Promise<CID> {
   return parseCid(text.replace(/^\/ipfs\//, ''))
 }
 
-async function membersIn(file: string | undefined, { signal }: Context): Promise<AsyncIterable<CID>> {
+async function membersIn(
+  file: string | undefined,
+  { signal }: Context
+): Promise<AsyncIterable<CID>> {
   const { cidLines } = await import('../../pinset/lines.ts')
   return cidLines(chunksOf(file ?? '-', signal))
 }
