@@ -98,6 +98,7 @@
         "native/store/block_store.cc",
         "native/store/catalog.cc",
         "native/store/index/background.cc",
+        "native/store/index/bulk_load.cc",
         "native/store/index/counts.cc",
         "native/store/index/cursor.cc",
         "native/store/index/filter.cc",

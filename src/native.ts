@@ -116,6 +116,42 @@ export interface StoreOptions {
   tableKeys?: number
 }
 
+/** The index of one shard. What is counted is counted since it was opened. */
+export interface IndexStats {
+  keys: number
+  runs: number
+  /** In memory and in the log, in no run yet. */
+  tableKeys: number
+  logBytes: number
+  runBytes: number
+  /** In memory: filters and the first key of each page. */
+  filterBytes: number
+  /** In memory: pages that lookups want again. */
+  cacheBytes: number
+  /** In memory: tables, filters and cache. */
+  memoryBytes: number
+  changes: number
+  logWrittenBytes: number
+  runWrittenBytes: number
+  merges: number
+  lookups: number
+  filterProbes: number
+  falsePositives: number
+  cachedPages: number
+  readPages: number
+  /** Times that a writer waited for background work. */
+  stalls: number
+  stalledMs: number
+  longestStallMs: number
+}
+
+export interface IndexPage {
+  /** Ascending by key (hex). `place`: where the block is, for people. */
+  records: Array<{ key: string; place: string }>
+  /** 32 bytes: go on from here; absent at the end. */
+  next?: Uint8Array
+}
+
 /** When a change is acknowledged: `txg` once on disk, `flush` at once (on disk within 5 s). */
 export type Durability = 'txg' | 'flush'
 
@@ -185,6 +221,12 @@ export interface Store {
   verify(from: Uint8Array | undefined, limit: number, damaged: DamagedRecord[]): Promise<VerifyPage>
   check(): Promise<string[]>
   stats(): Promise<StoreStats>
+  /** One a shard. */
+  indexStats(): Promise<IndexStats[]>
+  /** `from`: 32 bytes, or undefined to begin. */
+  indexDump(from: Uint8Array | undefined, limit: number): Promise<IndexPage>
+  /** Makes one run of each shard's index. */
+  indexCompact(): Promise<void>
   /** Returns once all that was acknowledged so far is on disk. */
   flush(): Promise<void>
   /** Bytes given back; 0 when no pack is worth it. */
@@ -352,6 +394,9 @@ interface Addon {
   ): Promise<VerifyPage>
   check(store: StoreHandle): Promise<string[]>
   stats(store: StoreHandle): Promise<StoreStats>
+  indexStats(store: StoreHandle): Promise<IndexStats[]>
+  indexDump(store: StoreHandle, from: Uint8Array | undefined, limit: number): Promise<IndexPage>
+  indexCompact(store: StoreHandle): Promise<number>
   compactStep(store: StoreHandle): Promise<number>
   openCatalog(pool: PoolHandle, dataset: string): Promise<CatalogHandle>
   closeCatalog(catalog: CatalogHandle): Promise<void>
@@ -766,6 +811,20 @@ class NativeStore implements Store {
 
   async stats(): Promise<StoreStats> {
     return settled(this.#addon.stats(this.#handle))
+  }
+
+  async indexStats(): Promise<IndexStats[]> {
+    return settled(this.#addon.indexStats(this.#handle))
+  }
+
+  async indexDump(from: Uint8Array | undefined, limit: number): Promise<IndexPage> {
+    checkKey(from)
+    checkInteger(limit, 'the limit of a dump', 1, MAX_BATCH)
+    return settled(this.#addon.indexDump(this.#handle, from, limit))
+  }
+
+  async indexCompact(): Promise<void> {
+    await settled(this.#addon.indexCompact(this.#handle))
   }
 
   async flush(): Promise<void> {

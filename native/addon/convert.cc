@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "store/bytes.h"
+#include "store/location.h"
+
 namespace ipfs_zfs::addon {
 
 namespace {
@@ -205,6 +208,51 @@ Napi::Value to_js(Napi::Env env, const StoreStats& stats) {
   value.Set("indexTableKeys", to_js(env, stats.index_table_keys));
   value.Set("indexDiskBytes", to_js(env, stats.index_disk_bytes));
   value.Set("indexMemoryBytes", to_js(env, stats.index_memory_bytes));
+  return value;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<IndexStats>& indexes) {
+  Napi::Array array = Napi::Array::New(env, indexes.size());
+  for (uint32_t i = 0; i < indexes.size(); i++) {
+    const IndexStats& stats = indexes[i];
+    Napi::Object value = Napi::Object::New(env);
+    value.Set("keys", to_js(env, stats.keys));
+    value.Set("runs", to_js(env, stats.runs));
+    value.Set("tableKeys", to_js(env, stats.table_keys));
+    value.Set("logBytes", to_js(env, stats.log_bytes));
+    value.Set("runBytes", to_js(env, stats.run_bytes));
+    value.Set("filterBytes", to_js(env, stats.filter_bytes));
+    value.Set("cacheBytes", to_js(env, stats.cache_bytes));
+    value.Set("memoryBytes", to_js(env, stats.memory_bytes));
+    value.Set("changes", to_js(env, stats.changes));
+    value.Set("logWrittenBytes", to_js(env, stats.log_written_bytes));
+    value.Set("runWrittenBytes", to_js(env, stats.run_written_bytes));
+    value.Set("merges", to_js(env, stats.merges));
+    value.Set("lookups", to_js(env, stats.lookups.keys));
+    value.Set("filterProbes", to_js(env, stats.lookups.filter_probes));
+    value.Set("falsePositives", to_js(env, stats.lookups.false_positives));
+    value.Set("cachedPages", to_js(env, stats.lookups.cached_pages));
+    value.Set("readPages", to_js(env, stats.lookups.read_pages));
+    value.Set("stalls", to_js(env, stats.stalls));
+    value.Set("stalledMs", static_cast<double>(stats.stalled_us) / 1e3);
+    value.Set("longestStallMs", static_cast<double>(stats.longest_stall_us) / 1e3);
+    array.Set(i, value);
+  }
+  return array;
+}
+
+// Keys and places as text: it is read by people, and 64 bits do not fit a number.
+Napi::Value to_js(Napi::Env env, const IndexPage& page) {
+  Napi::Array records = Napi::Array::New(env, page.records.size());
+  for (uint32_t i = 0; i < page.records.size(); i++) {
+    Napi::Object value = Napi::Object::New(env);
+    value.Set("key", hex_of(page.records[i].key));
+    value.Set("place", Location(page.records[i].value).text());
+    records.Set(i, value);
+  }
+  Napi::Object value = Napi::Object::New(env);
+  value.Set("records", records);
+  if (!page.done) value.Set("next", bytes_to_js(env, page.next));
   return value;
 }
 

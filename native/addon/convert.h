@@ -30,6 +30,8 @@ Napi::Value to_js(Napi::Env env, const Properties& properties);
 Napi::Value to_js(Napi::Env env, const std::vector<DamagedRecord>& records);
 Napi::Value to_js(Napi::Env env, const std::vector<std::string>& strings);
 Napi::Value to_js(Napi::Env env, const StoreStats& stats);
+Napi::Value to_js(Napi::Env env, const std::vector<IndexStats>& indexes);
+Napi::Value to_js(Napi::Env env, const IndexPage& page);
 Napi::Value to_js(Napi::Env env, const VerifyPage& page);
 Napi::Value to_js(Napi::Env env, const ScanPage& page);
 Napi::Value to_js(Napi::Env env, uint64_t number);

@@ -455,6 +455,29 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
       info, Lane::kRead, [](BlockStore& store) -> Result<StoreStats> { return store.stats(); });
 }
 
+Napi::Value index_stats(const Napi::CallbackInfo& info) {
+  return call_store<std::vector<IndexStats>>(
+      info, Lane::kRead,
+      [](BlockStore& store) -> Result<std::vector<IndexStats>> { return store.index_stats(); });
+}
+
+Napi::Value index_dump(const Napi::CallbackInfo& info) {
+  const Key from = key_from(info[1]);
+  const size_t limit = info[2].ToNumber().Uint32Value();
+  return call_store<IndexPage>(info, Lane::kAdmin, [from, limit](BlockStore& store) {
+    return store.dump_index(from, limit);
+  });
+}
+
+// Gives 1, since a call has to give something.
+Napi::Value index_compact(const Napi::CallbackInfo& info) {
+  return call_store<uint64_t>(info, Lane::kAdmin, [](BlockStore& store) -> Result<uint64_t> {
+    const Status compacted = store.compact_index();
+    if (!compacted) return compacted.error();
+    return uint64_t{1};
+  });
+}
+
 Napi::Value compact_step(const Napi::CallbackInfo& info) {
   return call_store<uint64_t>(info, Lane::kAdmin,
                               [](BlockStore& store) { return store.compact_step(); });
@@ -476,6 +499,9 @@ void add_store_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("verify", Napi::Function::New<verify>(env));
   exports.Set("check", Napi::Function::New<check>(env));
   exports.Set("stats", Napi::Function::New<stats>(env));
+  exports.Set("indexStats", Napi::Function::New<index_stats>(env));
+  exports.Set("indexDump", Napi::Function::New<index_dump>(env));
+  exports.Set("indexCompact", Napi::Function::New<index_compact>(env));
   exports.Set("compactStep", Napi::Function::New<compact_step>(env));
 }
 

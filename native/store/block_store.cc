@@ -104,6 +104,9 @@ class ShardedStore : public BlockStore {
   CommitPoint commit_point() override;
   Status wait_durable(const CommitPoint& point) override;
   StoreStats stats() override;
+  std::vector<IndexStats> index_stats() override;
+  Result<IndexPage> dump_index(const Key& from, size_t limit) override;
+  Status compact_index() override;
   Result<uint64_t> compact_step() override;
   Status close() override;
 
@@ -350,6 +353,35 @@ StoreStats ShardedStore::stats() {
   StoreStats stats;
   for (const auto& shard : shards_) shard->add_stats(stats);
   return stats;
+}
+
+std::vector<IndexStats> ShardedStore::index_stats() {
+  std::vector<IndexStats> stats;
+  for (const auto& shard : shards_) stats.push_back(shard->index().stats());
+  return stats;
+}
+
+Result<IndexPage> ShardedStore::dump_index(const Key& from, size_t limit) {
+  InFlight in_flight;
+  const Status open = begin(in_flight);
+  if (!open) return open.error();
+  if (limit == 0) return Error{ErrorCode::kInvalid, "a dump takes a limit of 1 or more"};
+  IndexPage page;
+  const Status walked =
+      walk_ranges(from, page, [&](const Range& range, const Key& first) -> Result<Index::ScanEnd> {
+        if (page.records.size() == limit) return Index::ScanEnd{false, first};
+        return shards_[range.shard]->index().scan(first, range.last, limit - page.records.size(),
+                                                  page.records);
+      });
+  if (!walked) return walked.error();
+  return page;
+}
+
+Status ShardedStore::compact_index() {
+  InFlight in_flight;
+  Status done = begin(in_flight);
+  for (size_t i = 0; done && i < shards_.size(); i++) done = shards_[i]->compact_index();
+  return done;
 }
 
 // The shards take turns.

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "../result.h"
+#include "index/index_stats.h"
 #include "../zfs/dataset_files.h"
+#include "index/index_stats.h"
 #include "key.h"
 
 namespace ipfs_zfs {
@@ -83,6 +85,13 @@ struct StoreStats {
   uint64_t index_memory_bytes = 0;
 };
 
+// Raw records of the index, as `index dump` shows them.
+struct IndexPage {
+  std::vector<Record> records;
+  bool done = false;
+  Key next{};
+};
+
 // How far a change has got; wait_durable() takes it. One transaction group per shard.
 struct CommitPoint {
   std::vector<Txg> shard_txgs;
@@ -133,6 +142,12 @@ class BlockStore {
   virtual CommitPoint commit_point() = 0;  // everything put or removed so far
   virtual Status wait_durable(const CommitPoint& point) = 0;
   virtual StoreStats stats() = 0;
+
+  // The index of each shard.
+  virtual std::vector<IndexStats> index_stats() = 0;
+  virtual Result<IndexPage> dump_index(const Key& from, size_t limit) = 0;
+  // Makes one run of each shard's index.
+  virtual Status compact_index() = 0;
 
   // Compacts packs that are less than half live; returns the bytes given back. One step at a time.
   virtual Result<uint64_t> compact_step() = 0;

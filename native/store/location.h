@@ -13,6 +13,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "ensure.h"
 
@@ -96,6 +97,19 @@ class Location {
   // Offset of the block's first byte in its file.
   uint64_t data_offset_bytes() const {
     return is_pack() ? uint64_t{offset_bytes()} + kPackPrefixBytes : slot() * class_bytes();
+  }
+
+  // For people: "256k.slots 17, 262144 bytes" or "pack 3 at 4096, 512 bytes".
+  std::string text() const {
+    if (!is_valid()) return "no place";
+    const std::string length = ", " + std::to_string(length_bytes()) + " bytes";
+    if (is_pack()) {
+      return "pack " + std::to_string(pack()) + " at " + std::to_string(offset_bytes()) + length;
+    }
+    const uint32_t kib = class_bytes() >> 10;
+    const std::string name =
+        kib < 1024 ? std::to_string(kib) + "k" : std::to_string(kib >> 10) + "m";
+    return name + ".slots " + std::to_string(slot()) + length;
   }
 
   friend bool operator==(Location a, Location b) { return a.value_ == b.value_; }

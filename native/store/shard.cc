@@ -89,6 +89,15 @@ Result<FileId> Shard::file_of(Location location) const {
   return *file;
 }
 
+Status Shard::compact_index() {
+  {
+    const std::lock_guard writer(writer_mutex_);
+    const Status frozen = index_->stats().table_keys > 0 ? index_->freeze() : Status();
+    if (!frozen) return frozen;
+  }
+  return index_->compact();
+}
+
 void Shard::add_stats(StoreStats& stats) const {
   stats.blocks += index_->keys();
   stats.block_bytes += block_bytes_.load();

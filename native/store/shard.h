@@ -43,6 +43,7 @@ class Shard : public IndexOwner {
                                 std::span<const DamagedInShard> damaged, VerifyPage& page);
   Status check(std::vector<std::string>& faults);
   Result<uint64_t> compact_step();
+  Status compact_index();
 
   Txg last_txg() const { return last_txg_.load(); }
   Status wait_durable(Txg txg) { return files_->wait_durable(txg); }

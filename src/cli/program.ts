@@ -7,6 +7,7 @@ import { addCluster } from './commands/cluster.ts'
 import { addDaemon } from './commands/daemon.ts'
 import { addDag } from './commands/dag.ts'
 import { addGet } from './commands/get.ts'
+import { addIndex } from './commands/index.ts'
 import { addInit } from './commands/init.ts'
 import { addKubo } from './commands/kubo.ts'
 import { addLs } from './commands/ls.ts'
@@ -33,6 +34,7 @@ const groups = [
   addPin,
   addPinset,
   addRepo,
+  addIndex,
   addSnapshot,
   addKubo,
   addCluster,

@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import type {
   DatasetStatus,
   Durability,
+  IndexStats,
   Layout,
   PoolStatus,
   Properties,
@@ -98,6 +99,32 @@ export interface RepoSnapshots {
   destroy(name: string, options?: AbortOptions): Promise<void>
 }
 
+/** The index of one family of one shard. */
+export interface ShardIndexStats extends IndexStats {
+  family: 'blocks'
+  shard: number
+}
+
+export interface IndexRecord {
+  /** Hex. */
+  key: string
+  place: string
+}
+
+/** The digest indexes, for those who run the repo. */
+export interface RepoIndex {
+  stat(options?: AbortOptions): Promise<ShardIndexStats[]>
+  /**
+   * Proves order, counts, checksums and filters of every run, and that each place in use belongs
+   * to one key; gives the faults. Writers wait meanwhile.
+   */
+  check(options?: AbortOptions): Promise<string[]>
+  /** Every record, ascending by key. */
+  dump(options?: AbortOptions): AsyncGenerator<IndexRecord>
+  /** Makes one run of each index: the fewest bytes, and the cheapest lookups. */
+  compact(options?: AbortOptions): Promise<void>
+}
+
 /** The repo's side of zfs(8) and zpool(8). Dataset names are full ones; default: the root's. */
 export interface RepoZfs {
   /** The dataset that holds all others of the repo. */
@@ -124,6 +151,7 @@ export interface Repo {
   /** What pins stand on (src/pins). */
   readonly catalog: PinCatalog
   readonly pinBlocks: PinBlocks
+  readonly index: RepoIndex
   /** The same blocks and records, whose changes are acknowledged as `durability` says. */
   withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'>
   stat(options?: AbortOptions): Promise<RepoStat>

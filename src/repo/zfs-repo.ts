@@ -10,11 +10,13 @@ import { Gate } from '../stores/gate.ts'
 import { closeBackend, type OpenedBackend } from './backend.ts'
 import type { RepoConfig } from './config.ts'
 import { Datasets } from './datasets.ts'
+import { IndexAdmin } from './index-admin.ts'
 import { RepoPinBlocks } from './pin-blocks.ts'
 import { RepoCatalog } from './repo-catalog.ts'
 import { Snapshots } from './snapshots.ts'
 import type {
   Repo,
+  RepoIndex,
   RepoSnapshots,
   RepoStat,
   RepoZfs,
@@ -32,6 +34,7 @@ export class ZfsRepo implements Repo {
   readonly zfs: RepoZfs
   readonly catalog: PinCatalog
   readonly pinBlocks: PinBlocks
+  readonly index: RepoIndex
   readonly #native: Native
   readonly #root: string
   readonly #gate: Gate<OpenedBackend>
@@ -55,6 +58,7 @@ export class ZfsRepo implements Repo {
     this.datastore = stores.datastore
     this.catalog = new RepoCatalog(this.#gate, native)
     this.pinBlocks = new RepoPinBlocks(this.#gate)
+    this.index = new IndexAdmin(this.#gate)
     this.snapshots = new Snapshots(native, folder, config, this.#gate)
     this.zfs = new Datasets(config.root, this.#gate)
   }

@@ -314,6 +314,17 @@ Result<Txg> Index::apply(std::span<const Change> changes) {
   return txg;
 }
 
+Status Index::compact() {
+  Status done = settle(true);
+  if (!done || version()->runs.size() < 2) return done;
+  {
+    const std::lock_guard lock(mutex_);
+    compacting_ = true;
+  }
+  start_merge();
+  return settle(true);
+}
+
 Status Index::settle(bool merges) {
   const auto hurry = [this](uint32_t by) { hurrying_ += by; };
   std::unique_lock lock(mutex_);

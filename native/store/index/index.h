@@ -43,8 +43,8 @@ class Index {
     std::string folder;  // relative to the dataset
     size_t table_keys = 1u << 18;
     size_t fan_out = 8;
-    // For all that it keeps in memory: tables first, then fences and filters, pages of runs with
-    // what is left. Unlimited, it keeps every filter, and pages up to `page_cache_bytes`.
+    // Tables, fences and filters are in memory whatever this says (1.2 bytes a key, and three
+    // tables); pages of runs take what they leave of it, up to `page_cache_bytes`.
     size_t memory_bytes = SIZE_MAX;
     size_t page_cache_bytes = 16u << 20;
   };
@@ -100,8 +100,11 @@ class Index {
   // Waits until full tables are runs, and for merges when `merges`. For tests and benchmarks.
   // Merges do not rest meanwhile.
   Status settle(bool merges);
-  // Makes the newest table a run soon, however full it is.
+  // Makes the newest table a run soon, however full it is. Writing, as above.
   Status freeze();
+  // Merges all runs into one, which drops every tombstone; waits for it. Any thread, while writers
+  // and readers go on.
+  Status compact();
   // Ends background work. Nothing may be called afterwards.
   void close();
 
@@ -129,6 +132,8 @@ class Index {
     std::shared_ptr<PageCache> cache;
   };
 
+  friend class BulkLoad;
+
   Index(DatasetFiles& files, Background& background, IndexOwner& owner, Options options);
 
   // index_open.cc
@@ -155,6 +160,7 @@ class Index {
                       bool drop_tombstones);
   Status install_merged(const std::vector<std::shared_ptr<Run>>& inputs,
                         std::shared_ptr<Run> merged);
+  Status install_loaded(RunInfo info, uint64_t new_keys);
   void pace(std::chrono::steady_clock::time_point step_began) const;
   void slow_down();
   void fit_memory(Version& version) const;
@@ -192,6 +198,7 @@ class Index {
   std::optional<Error> flush_error_;
   bool merging_ = false;
   std::optional<Error> merge_error_;
+  bool compacting_ = false;  // the next merge takes all runs
   std::atomic<bool> closing_{false};
   std::atomic<uint32_t> hurrying_{0};  // those who wait for merges
 

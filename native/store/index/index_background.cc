@@ -194,6 +194,42 @@ Status Index::flush_table(const Frozen& frozen) {
   return {};
 }
 
+// A run that a bulk load has written, while the table and its log are empty.
+Status Index::install_loaded(RunInfo info, uint64_t new_keys) {
+  ENSURE(version()->active->size() == 0 && version()->frozen.empty());
+  for (uint64_t keys = options_.table_keys; keys < info.records; keys *= options_.fan_out) {
+    info.level++;
+  }
+  auto run = Run::open(files_, path_of(info.id, "run"), info);
+  if (!run) return run.error();
+  const uint64_t keys = keys_.load() + new_keys;
+  Manifest change;
+  const FreezePoint point{version()->active->log(), next_sequence_, keys, owner_.checkpoint()};
+  const Status checkpointed = write_checkpoint(point, change);
+  if (!checkpointed) return checkpointed;
+  uint64_t old_checkpoint = 0;
+  {
+    const std::lock_guard lock(manifest_mutex_);
+    Manifest next = manifest_;
+    old_checkpoint = next.checkpoint;
+    next.keys = keys;
+    next.checkpoint = change.checkpoint;
+    next.checkpoint_bytes = change.checkpoint_bytes;
+    next.checkpoint_checksum = change.checkpoint_checksum;
+    next.runs.insert(next.runs.begin(), info);
+    const Status replaced = replace_manifest(next);
+    if (!replaced) return replaced;
+    manifest_ = std::move(next);
+    change_version(
+        [&](Version& version) { version.runs.insert(version.runs.begin(), *std::move(run)); });
+    keys_.store(keys);
+  }
+  counters_.add_run(info.size_bytes);
+  if (old_checkpoint != 0) (void)files_.unlink(path_of(old_checkpoint, "alloc"));
+  start_merge();
+  return {};
+}
+
 void Index::start_merge() {
   std::vector<std::shared_ptr<Run>> inputs;
   bool oldest = false;
@@ -206,6 +242,11 @@ void Index::start_merge() {
 // The oldest runs of the lowest level that is full. With mutex_ held.
 bool Index::pick_merge(std::vector<std::shared_ptr<Run>>& inputs, bool& oldest) const {
   const auto& runs = version_->runs;
+  oldest = true;
+  if (compacting_ && runs.size() > 1) {
+    inputs = runs;
+    return true;
+  }
   for (size_t begin = 0; begin < runs.size();) {
     size_t end = begin;
     while (end < runs.size() && runs[end]->info().level == runs[begin]->info().level) end++;
@@ -231,6 +272,7 @@ void Index::merge_job() {
         changed_.notify_all();
         return;
       }
+      compacting_ = false;
     }
     const Status merged = merge(inputs, oldest);
     inputs.clear();
@@ -299,7 +341,9 @@ Status Index::merge(const std::vector<std::shared_ptr<Run>>& inputs, bool oldest
   }
   counters_.add_run(info->size_bytes);
   counters_.add_merge();
-  info->level = inputs.front()->info().level + 1;
+  // Of different levels, as compact() merges them, it takes the place of the oldest.
+  const uint32_t oldest_level = inputs.back()->info().level;
+  info->level = oldest_level + (inputs.front()->info().level == oldest_level ? 1 : 0);
   auto run = Run::open(files_, path_of(id, "run"), *info);
   if (!run) {
     writer.abandon();

@@ -202,10 +202,11 @@ void Index::unlink_orphans(const std::vector<DirEntry>& entries) {
     const auto log = number_of(entry.name, "log");
     const auto run = number_of(entry.name, "run");
     const auto alloc = number_of(entry.name, "alloc");
+    const auto part = number_of(entry.name, "part");
     const bool named = run && std::any_of(manifest_.runs.begin(), manifest_.runs.end(),
                                           [&run](const RunInfo& info) { return info.id == *run; });
     const bool orphan = (log && *log < manifest_.first_log) || (run && !named) ||
-                        (alloc && *alloc != manifest_.checkpoint);
+                        (alloc && *alloc != manifest_.checkpoint) || part;
     if (orphan) (void)files_.unlink(options_.folder + "/" + entry.name);
   }
 }

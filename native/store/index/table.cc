@@ -152,7 +152,8 @@ std::shared_ptr<const std::vector<uint32_t>> Table::order() const {
   return order_;
 }
 
-std::vector<uint32_t> sort_by_key(const Record* records, uint32_t first, uint32_t last) {
+std::vector<uint32_t> sort_by_key(const Record* records, uint32_t first, uint32_t last,
+                                  int same_bits) {
   struct Entry {
     uint64_t prefix;
     uint32_t position;
@@ -160,17 +161,19 @@ std::vector<uint32_t> sort_by_key(const Record* records, uint32_t first, uint32_
   const uint32_t count = last - first;
   // Buckets of about eight keys when the keys are uniform; a skewed bucket is merely slower.
   const int bits = std::clamp(static_cast<int>(std::bit_width(count / 8)), 1, 18);
+  const auto bucket_of = [=](uint64_t prefix) { return prefix << same_bits >> (64 - bits); };
   std::vector<uint32_t> starts((size_t{1} << bits) + 1);
-  for (uint32_t i = first; i < last; i++) starts[(prefix_of(records[i].key) >> (64 - bits)) + 1]++;
+  for (uint32_t i = first; i < last; i++) starts[bucket_of(prefix_of(records[i].key)) + 1]++;
   for (size_t i = 1; i < starts.size(); i++) starts[i] += starts[i - 1];
   std::vector<Entry> entries(count);
   for (uint32_t i = first; i < last; i++) {
     const uint64_t prefix = prefix_of(records[i].key);
-    entries[starts[prefix >> (64 - bits)]++] = Entry{prefix, i};
+    entries[starts[bucket_of(prefix)]++] = Entry{prefix, i};
   }
   const auto by_key = [records](const Entry& a, const Entry& b) {
     if (a.prefix != b.prefix) return a.prefix < b.prefix;
-    return less(records[a.position].key, records[b.position].key);
+    const int order = std::memcmp(&records[a.position].key, &records[b.position].key, 32);
+    return order != 0 ? order < 0 : a.position < b.position;
   };
   uint32_t from = 0;  // after the scatter, starts[b] is the end of bucket b
   for (size_t bucket = 0; bucket + 1 < starts.size(); bucket++) {

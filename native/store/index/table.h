@@ -62,8 +62,10 @@ class Table {
   mutable std::shared_ptr<const std::vector<uint32_t>> order_;
 };
 
-// Ascending order of records[first..last) as positions: one radix pass on the leading bits, then
-// each handful by comparison.
-std::vector<uint32_t> sort_by_key(const Record* records, uint32_t first, uint32_t last);
+// Ascending order of records[first..last) as positions, equal keys in order of position: one radix
+// pass on the leading bits after `same_bits`, which all keys share, then each handful by
+// comparison.
+std::vector<uint32_t> sort_by_key(const Record* records, uint32_t first, uint32_t last,
+                                  int same_bits = 0);
 
 }  // namespace ipfs_zfs

@@ -39,6 +39,7 @@ import {
   zfsRepoStat,
   zfsRepoVerify
 } from './zfs.ts'
+import { indexCheck, indexCompact, indexDump, indexStat } from './zfs-index.ts'
 
 const commands: Command[] = [
   ...[add, cat, get, ls, refs, refsLocal],
@@ -49,6 +50,7 @@ const commands: Command[] = [
   ...[config, configShow, id, resolve, shutdown, versionCommand],
   ...[swarmAddrs, swarmAddrsListen, swarmAddrsLocal, swarmConnect, swarmDisconnect, swarmPeers],
   ...[snapshotCreate, snapshotDestroy, snapshotList, snapshotRollback],
+  ...[indexCheck, indexCompact, indexDump, indexStat],
   ...[zfsRepoCompact, zfsRepoStat, zfsRepoVerify, zfsStatus],
   ...[datasetList, propertyGet, propertySet, scrubStart, scrubStatus, scrubStop]
 ]

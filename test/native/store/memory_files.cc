@@ -185,6 +185,22 @@ Status MemoryFiles::check_op(const FileOp& op, uint64_t* bytes) const {
   return {};
 }
 
+// The moment before the op, and one in the middle of its write.
+void MemoryFiles::keep_torn(const FileOp& op) {
+  history_.push_back(state_);
+  if (op.kind != FileOp::Kind::kWrite) return;
+  std::vector<uint8_t> bytes;
+  for (const Piece& piece : op.pieces) {
+    const auto* from = static_cast<const uint8_t*>(piece.data);
+    bytes.insert(bytes.end(), from, from + piece.size_bytes);
+  }
+  // Somewhere in it, another place each time.
+  const size_t part = bytes.empty() ? 0 : history_.size() * 2654435761u % bytes.size();
+  const Piece piece{bytes.data(), part};
+  write(writable(op.file), op.offset_bytes, {&piece, 1});
+  history_.push_back(state_);
+}
+
 Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
   const std::unique_lock lock(mutex_);
   Status may = may_change("apply");
@@ -203,6 +219,7 @@ Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
     return Error{ErrorCode::kNoSpace, "the pool is full"};
   }
   for (const FileOp& op : ops) {
+    if (keep_torn_moments_) keep_torn(op);
     File& file = writable(op.file);
     if (op.kind == FileOp::Kind::kWrite) {
       write(file, op.offset_bytes, op.pieces);

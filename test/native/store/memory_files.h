@@ -55,6 +55,9 @@ class MemoryFiles : public DatasetFiles {
   State state() const;
   // Every change from now on leaves its moment here.
   void keep_history() { keep_history_ = true; }
+  // And what a crash in the middle of an apply leaves where an engine cannot make its ops one
+  // transaction: the ops before, and the first part of a write.
+  void keep_torn_moments() { keep_torn_moments_ = true; }
   size_t history_size() const;
   State history_at(size_t moment) const;
   // Called before each change; an error makes the change fail, with nothing done.
@@ -79,6 +82,7 @@ class MemoryFiles : public DatasetFiles {
   void changed();
   File& writable(FileId file);
   std::vector<uint8_t>& writable_record(File& file, uint64_t record);
+  void keep_torn(const FileOp& op);
   void write(File& file, uint64_t offset, std::span<const Piece> pieces);
   void punch(File& file, uint64_t offset, uint64_t length);
   Status check_op(const FileOp& op, uint64_t* bytes) const;
@@ -89,6 +93,7 @@ class MemoryFiles : public DatasetFiles {
   mutable std::shared_mutex mutex_;
   State state_;
   bool keep_history_ = false;
+  bool keep_torn_moments_ = false;
   std::vector<State> history_;
   std::function<Status(const char*)> fault_;
   std::function<void()> read_hook_;
