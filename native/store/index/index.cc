@@ -17,6 +17,9 @@ namespace {
 constexpr size_t kUsualRuns = 6;
 constexpr std::chrono::nanoseconds kNapPerRun = std::chrono::milliseconds(2);
 constexpr std::chrono::nanoseconds kLongestNap = std::chrono::milliseconds(50);
+// A table of keys takes a tenth of a second then. Smaller batches are no flood.
+constexpr std::chrono::nanoseconds kNapPerKey{400};
+constexpr size_t kBatchThatNaps = 256;
 // A log is at most as long as if every key of its table had changed this often.
 constexpr size_t kLogTurns = 4;
 // A listing reads at most this many pages of each run ahead (64 KiB).
@@ -173,6 +176,11 @@ std::vector<std::string> Index::check() const {
 
 Status Index::make_room(size_t keys, Room room) {
   const auto version = this->version();
+  // While tables wait for the disk each batch waits a little, or the one that fills the last table
+  // would wait for all of it.
+  if (room == Room::kPut && version->frozen.size() >= kMaxFrozen && keys >= kBatchThatNaps) {
+    std::this_thread::sleep_for(kNapPerKey * static_cast<int64_t>(keys));
+  }
   const size_t used = version->active->size();
   // Keys that change again and again fill the log and not the table.
   const bool log_full = log_end_bytes_ > kLogTurns * staged_bytes(options_.table_keys);
