@@ -126,14 +126,16 @@ TEST_F(Faults, AnUnreadableIndexPageIsAnErrorNotAnAbsence) {
   for (const DirEntry& entry : entries_of(*files_, "index/blocks")) {
     if (entry.name.ends_with(".run")) files_->damage(entry.file, 0, ErrorCode::kIo);
   }
-  size_t failed = 0;
-  for (const Got& got : get_all(*store, multihashes_of(blocks))) {
-    ASSERT_NE(got.outcome, Outcome::kAbsent);
-    failed += got.outcome == Outcome::kFailed;
+  // Those in tables, or in a page that is in memory, are there all the same.
+  std::vector<Block> failed;
+  const auto all = get_all(*store, multihashes_of(blocks));
+  for (size_t i = 0; i < blocks.size(); i++) {
+    ASSERT_NE(all[i].outcome, Outcome::kAbsent);
+    if (all[i].outcome == Outcome::kFailed) failed.push_back(blocks[i]);
   }
-  ASSERT_GT(failed, 0u);
-  EXPECT_EQ(put_all(*store, blocks).error().code, ErrorCode::kIo);
-  EXPECT_EQ(remove_all(*store, multihashes_of(blocks)).error().code, ErrorCode::kIo);
+  ASSERT_GT(failed.size(), 0u);
+  EXPECT_EQ(put_all(*store, failed).error().code, ErrorCode::kIo);
+  EXPECT_EQ(remove_all(*store, multihashes_of(failed)).error().code, ErrorCode::kIo);
   files_->heal();
   expect_there(*store, blocks);
   expect_clean(*store);
