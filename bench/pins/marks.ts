@@ -48,9 +48,9 @@ function* cids(): Generator<CID> {
   for (const { cid } of blocks()) yield cid
 }
 
-async function drain(source: AsyncIterable<unknown>): Promise<number> {
+async function drain(source: AsyncGenerator<unknown>): Promise<number> {
   let count = 0
-  for await (const _item of source) count++
+  while ((await source.next()).done !== true) count++
   return count
 }
 
@@ -79,9 +79,10 @@ try {
       if (i * 7 < members && state?.type !== 'indirect') throw new Error('not pinned')
     }
   })
-  await row('pin 100,000 members directly', 100_000, async () => {
+  const some = Math.min(20_000, members)
+  await row('pin some members directly', some, async () => {
     const width = 256
-    for (let i = 0; i < Math.min(100_000, members); i += width) {
+    for (let i = 0; i < some; i += width) {
       await Promise.all(
         Array.from({ length: width }, async (_, j) =>
           pins.add(block(i + j).cid, { mode: 'direct' }).catch(() => {})
@@ -89,11 +90,9 @@ try {
       )
     }
   })
-  await row('pin/ls', 100_000, async () => drain(pins.ls()))
+  await row('pin/ls', some, async () => drain(pins.ls()))
   await row('unpin it', members, async () => pins.rm(pinset))
-  await row('collect', members - 100_000, async () =>
-    console.log(await drain(pins.gc()), 'deleted')
-  )
+  await row('collect', members - some, async () => console.log(await drain(pins.gc()), 'deleted'))
   await row('repo verify', 1, async () => {
     const report = await repo.verify({ scrub: false })
     console.log(report.ok, report.faults)

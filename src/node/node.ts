@@ -2,6 +2,7 @@ import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import { pino, type Logger } from 'pino'
 import type { RpcAddress } from '../client/address.ts'
+import { ownerOfBlocks } from '../http/datastore/namespaces.ts'
 import { startGateway } from '../http/gateway/server.ts'
 import type { Listening, ListenOptions } from '../http/listen.ts'
 import { startRpc } from '../http/rpc/server.ts'
@@ -120,7 +121,9 @@ async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
     store,
     network == null ? undefined : (cid, opts) => network.fetch(cid, opts)
   )
-  const migration = await migratePins(records, pins)
+  const migration = await migratePins(records, pins, {
+    noteBlocks: (await ownerOfBlocks(records)) == null
+  })
   for (const { cid, why } of migration.failed) log.warn({ cid, why }, 'an old pin is not counted')
   return {
     repo,

@@ -19,9 +19,14 @@ export interface Migration {
 /**
  * Counts the pins that an older version made in this repo, and notes its other blocks as never
  * pinned. It can be stopped at any moment and goes on at the next opening; what is done already is
- * one lookup. While a pin cannot be moved, nothing is noted: what it covers stays.
+ * one lookup. Where another process pins for itself what it stores here, `noteBlocks` is false: its
+ * blocks are not ours to collect. While a pin cannot be moved, nothing is noted: what it covers stays.
  */
-export async function migratePins(records: Datastore, pins: Pins): Promise<Migration> {
+export async function migratePins(
+  records: Datastore,
+  pins: Pins,
+  { noteBlocks }: { noteBlocks: boolean }
+): Promise<Migration> {
   const migration: Migration = { moved: 0, failed: [] }
   if (await records.has(marker)) return migration
   for await (const { key, value } of records.query({ prefix: oldPrefix })) {
@@ -39,7 +44,7 @@ export async function migratePins(records: Datastore, pins: Pins): Promise<Migra
     }
   }
   if (migration.failed.length > 0) return migration
-  await pins.noteAll()
+  if (noteBlocks) await pins.noteAll()
   await records.put(marker, new Uint8Array([1]))
   return migration
 }

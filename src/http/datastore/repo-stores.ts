@@ -1,6 +1,7 @@
 import { ClosedError } from '../../errors.ts'
 import type { Logger } from 'pino'
 import type { Repo } from '../../repo/types.ts'
+import { guardedBlocks } from './guarded-blocks.ts'
 import type { Blocks, Collected, Stores, Usage } from './stores.ts'
 
 /** So old may a figure be: asking the pool costs more than answering. */
@@ -20,7 +21,7 @@ export class RepoStores implements Stores {
     this.#repo = repo
     this.#log = log
     const { blockstore, datastore } = repo.withDurability('flush')
-    this.blocks = blockstore
+    this.blocks = guardedBlocks(blockstore, repo.catalog)
     this.records = datastore
   }
 

@@ -1,0 +1,153 @@
+/** What cannot be pinned: a clear error, no pin, no count left behind. */
+import * as dagCbor from '@ipld/dag-cbor'
+import * as dagPb from '@ipld/dag-pb'
+import { MemoryDatastore } from 'datastore-core'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Pins } from '../../src/pins/pins.ts'
+import { TimedFetcher } from '../../src/pins/timed-fetcher.ts'
+import type { AddOptions } from '../../src/pins/types.ts'
+import { collect, rejection } from '../rejection.ts'
+import { blockOf } from './dag-model.ts'
+import { catalogFaults } from './invariants.ts'
+import { MapBlocks } from './map-blocks.ts'
+import { MemoryCatalog } from './memory-catalog.ts'
+
+interface World {
+  blocks: MapBlocks
+  catalog: MemoryCatalog
+  pins: Pins
+}
+
+const test = suite<World>('pins: bad input')
+
+test.before.each(context => {
+  const blocks = new MapBlocks()
+  const catalog = new MemoryCatalog()
+  const pins = new Pins({ catalog, blocks, records: new MemoryDatastore() })
+  Object.assign(context, { blocks, catalog, pins })
+})
+
+function put(blocks: MapBlocks, { cid, bytes }: { cid: CID; bytes: Uint8Array }): CID {
+  blocks.put(cid, bytes)
+  return cid
+}
+
+const leaf = (text: string) => blockOf(raw.code, new TextEncoder().encode(text))
+const cbor = (value: unknown) => blockOf(dagCbor.code, dagCbor.encode(value))
+
+/** Rejects like this, and nothing of the attempt stays. */
+async function refused(world: World, cid: CID, pattern: RegExp, options: AddOptions = {}) {
+  const { pins, catalog, blocks } = world
+  const error = await rejection(pins.add(cid, options))
+  assert.match(error.message, pattern)
+  assert.is(await pins.count(), 0)
+  assert.equal(await catalogFaults(catalog, blocks), [])
+}
+
+test('a block that is not here, offline: at the root, and far below', async world => {
+  const gone = leaf('gone')
+  await refused(world, gone.cid, /not found locally \(offline\): ipld: could not find bafk/)
+  await refused(world, gone.cid, /not found locally/, { mode: 'direct' })
+  const middle = put(world.blocks, cbor({ here: put(world.blocks, leaf('here')), gone: gone.cid }))
+  const root = put(world.blocks, cbor([middle, put(world.blocks, cbor([1]))]))
+  await refused(world, root, /could not find bafk/)
+})
+
+test('a block that does not decode, and a codec that nobody knows', async world => {
+  const bad = put(world.blocks, blockOf(dagPb.code, new Uint8Array([1, 2, 3])))
+  await refused(world, bad, /^block bafybei\w+ does not decode: /)
+  await refused(world, put(world.blocks, cbor([bad])), /does not decode/)
+  const git = put(world.blocks, blockOf(0x78, new Uint8Array([1])))
+  await refused(world, git, /^no decoder registered for multicodec code 120 \(0x78\)$/)
+  await refused(world, put(world.blocks, cbor([git])), /no decoder registered/)
+})
+
+test('blocks that link in a circle, as only lying ones can', async world => {
+  const one = cbor('one').cid
+  const two = cbor('two').cid
+  world.blocks.put(one, dagCbor.encode([two]))
+  world.blocks.put(two, dagCbor.encode([one]))
+  await refused(world, one, /is linked from below itself/)
+  world.blocks.put(one, dagCbor.encode([one]))
+  await refused(world, one, /is linked from below itself/)
+})
+
+test('a name that is too long', async world => {
+  const cid = put(world.blocks, leaf('named'))
+  await refused(world, cid, /pin name is 256 bytes \(max 255 bytes\)/, { name: 'n'.repeat(256) })
+  await world.pins.add(cid, { name: 'é'.repeat(127) })
+})
+
+test('absurdly deep, absurdly wide', async world => {
+  let deep = put(world.blocks, cbor(0))
+  for (let i = 1; i < 5000; i++) deep = put(world.blocks, cbor([i, deep]))
+  await world.pins.add(deep)
+  const leaves = Array.from({ length: 20_000 }, (_, i) => put(world.blocks, leaf(`leaf ${i}`)))
+  const Links = leaves.map(Hash => ({ Name: '', Hash, Tsize: 1 }))
+  const wide = put(world.blocks, blockOf(dagPb.code, dagPb.encode({ Links })))
+  await world.pins.add(wide)
+  assert.is((await world.pins.isPinned(leaves[19_999] as CID))?.type, 'indirect')
+  assert.equal(await catalogFaults(world.catalog, world.blocks), [])
+  await world.pins.rm(deep)
+  await world.pins.rm(wide)
+  assert.is((await collect(world.pins.gc())).length, 25_001)
+  assert.is(world.blocks.all.size, 0)
+})
+
+test('a fetch that stalls, one that fails, a client that goes away', async world => {
+  const gone = leaf('gone')
+  const root = put(world.blocks, cbor({ here: put(world.blocks, leaf('here')), gone: gone.cid }))
+  const never = async (_: CID, { signal }: { signal?: AbortSignal }) =>
+    new Promise<void>((_resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason as Error))
+    })
+  // the timer of an abort signal alone keeps no process alive
+  const alive = setInterval(() => {}, 1000)
+  const stalls = new TimedFetcher(never, 20)
+  await refused(world, root, /^block bafk\w+ did not arrive within 0.02 s: /, { fetcher: stalls })
+  const fails = { fetch: async () => Promise.reject(new Error('no peer has it')) }
+  await refused(world, root, /no peer has it/, { fetcher: fails })
+  const stop = new AbortController()
+  setTimeout(() => stop.abort(new Error('the client went away')), 20)
+  const waiting = new TimedFetcher(never, 60_000)
+  await refused(world, root, /went away/, { fetcher: waiting, signal: stop.signal })
+  clearInterval(alive)
+})
+
+test('a full pool in the middle: what failed leaves nothing, what is there stays', async world => {
+  const kept = put(world.blocks, cbor([put(world.blocks, leaf('kept'))]))
+  await world.pins.add(kept)
+  const inner = Array.from({ length: 3 }, (_, i) =>
+    put(world.blocks, cbor([i, put(world.blocks, leaf(`under ${i}`))]))
+  )
+  const root = put(world.blocks, cbor(inner.map(cid => put(world.blocks, cbor({ cid })))))
+  for (let batches = 0; batches < 3; batches++) {
+    let left = batches
+    world.catalog.beforeApply = () => {
+      if (left-- === 0) throw new Error('the pool is full')
+    }
+    assert.match((await rejection(world.pins.add(root))).message, /the pool is full/)
+    world.catalog.beforeApply = () => {}
+    assert.is(await world.pins.isPinned(root), undefined)
+    assert.is((await world.pins.isPinned(kept))?.type, 'recursive')
+    assert.equal(await catalogFaults(world.catalog, world.blocks), [])
+  }
+})
+
+test('texts that Cluster compares', async world => {
+  const cid = put(world.blocks, leaf('one'))
+  const text = async (work: Promise<unknown>) => (await rejection(work)).message
+  assert.is(await text(world.pins.rm(cid)), 'not pinned or pinned indirectly')
+  const update = world.pins.update(cid, cid)
+  assert.is(await text(update), "'from' cid was not recursively pinned already")
+  await world.pins.add(cid)
+  const direct = world.pins.add(cid, { mode: 'direct' })
+  assert.is(await text(direct), `${String(cid)} already pinned recursively`)
+  const rm = world.pins.rm(cid, { recursive: false })
+  assert.is(await text(rm), `${String(cid)} is pinned recursively`)
+})
+
+test.run()
