@@ -78,7 +78,7 @@ class Spill {
     record.set(bytes, 2)
     this.#pending[file]?.push(record)
     this.#bytes[file] = (this.#bytes[file] as number) + record.length
-    return (this.#bytes[file]) < bufferedBytes ? undefined : this.#write(file)
+    return this.#bytes[file] < bufferedBytes ? undefined : this.#write(file)
   }
 
   async end(): Promise<void> {
