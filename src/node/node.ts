@@ -13,8 +13,9 @@ import type { SharedLock } from '../pins/shared-lock.ts'
 import { TimedFetcher } from '../pins/timed-fetcher.ts'
 import type { Fetcher } from '../pins/types.ts'
 import type { Repo } from '../repo/types.ts'
-import { Blocks } from './blocks.ts'
+import { Blocks, type FetchBlock } from './blocks.ts'
 import { heliaKeeps } from './helia-pins.ts'
+import { KuboFetch } from './kubo-fetch.ts'
 import { loadIdentity, type Identity } from './identity.ts'
 import type { Network, NetworkOptions } from './network.ts'
 
@@ -101,6 +102,15 @@ async function startNetwork(
   return Network.start(libp2p, { blockstore, datastore, identity: await identity(), log })
 }
 
+/** A node without a network of its own leaves fetching to its Kubo. */
+function kuboFetch({ kubo }: NodeOptions, store: Blockstore, pins: Pins): KuboFetch | undefined {
+  return kubo == null ? undefined : new KuboFetch(kubo, store, async cids => pins.noteStored(cids))
+}
+
+function fetchFrom(source: Network | KuboFetch | undefined): FetchBlock | undefined {
+  return source == null ? undefined : (cid, options) => source.fetch(cid, options)
+}
+
 async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
   const { repo } = options
   const { catalog, pinBlocks, datastore: records } = repo
@@ -117,10 +127,8 @@ async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
   let known: Promise<Identity> | undefined
   const identity = () => (known ??= loadIdentity(repo.datastore))
   const network = await startNetwork(options, store, identity, log)
-  const blocks = new Blocks(
-    store,
-    network == null ? undefined : (cid, opts) => network.fetch(cid, opts)
-  )
+  const fetch = fetchFrom(network ?? kuboFetch(options, store, pins))
+  const blocks = new Blocks(store, fetch)
   const migration = await migratePins(records, pins, {
     noteBlocks: (await ownerOfBlocks(records)) == null
   })
@@ -130,8 +138,7 @@ async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
     blocks,
     pins,
     gcLock: pins.lock,
-    fetcher:
-      network == null ? undefined : new TimedFetcher((cid, opts) => network.fetch(cid, opts)),
+    fetcher: fetch == null ? undefined : new TimedFetcher(fetch),
     network,
     kubo: options.kubo,
     log,

@@ -1,5 +1,4 @@
-import { CID } from 'multiformats/cid'
-import * as Digest from 'multiformats/hashes/digest'
+import type { CID } from 'multiformats/cid'
 import type { Kind } from './node.ts'
 import { kindOf } from './node.ts'
 import type { PinMode } from './types.ts'
@@ -14,7 +13,7 @@ import type { PinMode } from './types.ts'
  */
 export type PinValue = number
 
-interface Slot {
+export interface Slot {
   version: 0 | 1
   codec: number
 }
@@ -85,7 +84,7 @@ export function* pinnedSlots(value: PinValue): Generator<{ slot: number; mode: P
   }
 }
 
-export function cidOfSlot(slot: number, multihash: Uint8Array): CID {
-  const { version, codec } = slots[slot] as Slot
-  return CID.create(version, codec, Digest.decode(multihash))
+/** Version and codec of a slot's CID. */
+export function cidParts(slot: number): Slot {
+  return slots[slot] as Slot
 }

@@ -11,6 +11,15 @@ export interface Pin {
   name: string
 }
 
+/** A pin in parts, for who lists millions: a CID object costs more than all the rest. */
+export interface BarePin {
+  version: 0 | 1
+  codec: number
+  multihash: Uint8Array
+  mode: PinMode
+  isNamed: boolean
+}
+
 /** Why a CID is pinned. */
 export interface PinState {
   type: PinMode | 'indirect'

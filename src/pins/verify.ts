@@ -1,5 +1,6 @@
 import type { AbortOptions } from 'abort-error'
 import type { CID } from 'multiformats/cid'
+import { identityCode } from '../unixfs/hashers.ts'
 import { keyText, packKeys } from './catalog.ts'
 import { BlockMissingError } from './errors.ts'
 import { cidsOf, nodeLinks } from './links.ts'
@@ -36,7 +37,8 @@ async function faultsOf(
   const stack: WalkNode[] = [walkNode(root)]
   while (stack.length > 0 && bad.length < faultsMax) {
     signal?.throwIfAborted()
-    const some = stack.splice(-batchNodes)
+    // a CID that carries its bytes cannot lack them
+    const some = stack.splice(-batchNodes).filter(({ cid }) => cid.multihash.code !== identityCode)
     const keys = packKeys(some.map(({ key, kind }) => blockKeyOf(key, kind)))
     const sizes = await blocks.sizes(keys)
     const inner = some.filter(({ kind }, i) => kind !== Kind.leaf && (sizes[i] ?? -1) >= 0)

@@ -1,7 +1,7 @@
 /** Stock IPFS Cluster drives this project's daemons, and, for comparison, Kubo's. */
 import { suite } from 'uvu'
 import { buildProgram } from '../../src/kubo/build.ts'
-import { KuboDaemon, ZfsDaemon } from './daemons.ts'
+import { KuboDaemon, ZfsDaemon, ZfsDaemonWithKubo } from './daemons.ts'
 import { missing } from './peer.ts'
 import { scenario } from './scenario.ts'
 
@@ -13,6 +13,9 @@ if (why != null) {
   test.run()
 } else {
   scenario('Cluster on ipfs-zfs', folder => ZfsDaemon.make(folder))
+  scenario('Cluster on ipfs-zfs with Kubo', async folder =>
+    ZfsDaemonWithKubo.make(await buildProgram('ipfs'), folder)
+  )
   // what is asked of us is what Cluster shows with Kubo
   if (process.env['CLUSTER_ON_KUBO'] === '1') {
     scenario('Cluster on Kubo', async folder => KuboDaemon.make(await buildProgram('ipfs'), folder))

@@ -13,6 +13,8 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 export interface Daemon {
   /** Port of the RPC on 127.0.0.1, the same after each start. */
   readonly rpc: number
+  /** Writes the configuration of a Cluster peer that uses it, when it has a way of its own. */
+  configureCluster?(folder: string): Promise<void>
   start(): Promise<void>
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -30,7 +32,7 @@ export async function freePorts(count: number): Promise<number[]> {
 
 /** A program that runs until it is stopped. */
 export class Service {
-  /** What it has said on standard error. */
+  /** What it has said last. */
   said = ''
   #child: ChildProcess | undefined
 
@@ -45,10 +47,14 @@ export class Service {
       stdio: ['ignore', 'pipe', 'pipe']
     })
     this.#child = child
-    child.stderr.on('data', (chunk: Buffer) => (this.said += chunk.toString()))
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on(
+        'data',
+        (chunk: Buffer) => (this.said = (this.said + chunk.toString()).slice(-20_000))
+      )
+    }
     const ready = (line: string): true | undefined => (isReady(line) ? true : undefined)
     await firstLine(child, ready, () => this.said)
-    child.stdout.resume()
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
@@ -93,8 +99,16 @@ export class ZfsDaemon implements Daemon {
   }
 
   async cli(...args: string[]): Promise<string> {
+    return this.cliWith({}, ...args)
+  }
+
+  async cliWith(env: Record<string, string>, ...args: string[]): Promise<string> {
     const all = ['--no-warnings', MAIN, '--repo', this.repo, '--json', ...args]
-    return passed(`ipfs-zfs ${args.join(' ')}`, run(process.execPath, all))
+    return passed(`ipfs-zfs ${args.join(' ')}`, run(process.execPath, all, env))
+  }
+
+  async configureCluster(folder: string): Promise<void> {
+    await this.cli('cluster', 'configure', '--cluster', folder)
   }
 
   async start(): Promise<void> {
@@ -159,5 +173,52 @@ export class KuboDaemon implements Daemon {
   async stop(signal?: NodeJS.Signals): Promise<void> {
     await this.#service.stop(signal)
     await rm(join(this.path, 'api'), { force: true })
+  }
+}
+
+/** An ipfs-zfs daemon whose blocks a Kubo fetches, which keeps them in the same repo. */
+export class ZfsDaemonWithKubo implements Daemon {
+  readonly #zfs: ZfsDaemon
+  readonly #kubo: KuboDaemon
+  #kuboRuns = false
+
+  private constructor(zfs: ZfsDaemon, kubo: KuboDaemon) {
+    this.#zfs = zfs
+    this.#kubo = kubo
+  }
+
+  static async make(ipfs: string, folder: string): Promise<ZfsDaemonWithKubo> {
+    const kubo = await KuboDaemon.at(ipfs, join(folder, 'kubo'))
+    const zfs = await ZfsDaemon.make(folder, { kubo: kubo.rpc })
+    const init = ['kubo', 'init', '--ipfs', ipfs, '--profile', 'test']
+    await zfs.cliWith({ IPFS_PATH: kubo.path }, ...init)
+    await zfs.start()
+    await kubo.configure()
+    await kubo.run('config', '--json', 'Datastore.BlockKeyCacheSize', '0')
+    await zfs.stop()
+    return new ZfsDaemonWithKubo(zfs, kubo)
+  }
+
+  get rpc(): number {
+    return this.#zfs.rpc
+  }
+
+  async configureCluster(folder: string): Promise<void> {
+    await this.#zfs.configureCluster(folder)
+  }
+
+  async start(): Promise<void> {
+    await this.#zfs.start()
+    if (!this.#kuboRuns) await this.#kubo.start()
+    this.#kuboRuns = true
+  }
+
+  /** Kubo stays when the daemon is killed under it. */
+  async stop(signal?: NodeJS.Signals): Promise<void> {
+    if (signal !== 'SIGKILL') {
+      await this.#kubo.stop(signal)
+      this.#kuboRuns = false
+    }
+    await this.#zfs.stop(signal)
   }
 }

@@ -77,8 +77,10 @@ export class Peer {
   static async make(programs: string, folder: string, daemon: Daemon): Promise<Peer> {
     await mkdir(folder, { recursive: true })
     const peer = new Peer(programs, folder, daemon, await freePorts(4))
-    await peer.#run('ipfs-cluster-service', 'init', '--consensus', 'crdt')
-    const identity = await readFile(join(folder, 'cluster', 'identity.json'), 'utf8')
+    const cluster = join(folder, 'cluster')
+    if (daemon.configureCluster != null) await daemon.configureCluster(cluster)
+    else await peer.#run('ipfs-cluster-service', 'init', '--consensus', 'crdt')
+    const identity = await readFile(join(cluster, 'identity.json'), 'utf8')
     peer.#id = (JSON.parse(identity) as { id: string }).id
     return peer
   }
@@ -92,13 +94,15 @@ export class Peer {
     return this.#service.said
   }
 
-  async start(bootstrap?: Peer): Promise<void> {
-    const args = bootstrap == null ? [] : ['--bootstrap', bootstrap.#address]
+  async start(bootstrap: Peer[] = []): Promise<void> {
+    const addresses = bootstrap.map(peer => peer.#address).join(',')
+    const args = addresses === '' ? [] : ['--bootstrap', addresses]
     const program = join(this.#programs, 'ipfs-cluster-service')
     // it says that it is ready on standard error
     const shell = ['-c', 'exec "$0" "$@" 2>&1', program, 'daemon', ...args]
-    const ready = (line: string) => line.includes('IPFS Cluster is READY')
-    await this.#service.start('bash', shell, this.#env, ready)
+    await this.#service.start('bash', shell, this.#env, line =>
+      line.includes('IPFS Cluster is READY')
+    )
   }
 
   async stop(signal?: NodeJS.Signals): Promise<void> {
@@ -131,7 +135,9 @@ export class Peer {
 
   /** By the names of peers. */
   async status(cid: string): Promise<Record<string, PeerStatus>> {
-    const { peer_map } = JSON.parse(await this.rest('GET', `pins/${cid}`)) as {
+    // of a sharded pin the shards follow
+    const [first = ''] = (await this.rest('GET', `pins/${cid}`)).split('\n', 1)
+    const { peer_map } = JSON.parse(first) as {
       peer_map: Record<string, PeerStatus & { peername: string }>
     }
     const peers = Object.values(peer_map).map(({ peername, status, error }) => [

@@ -1,10 +1,17 @@
 /** Counts everything anew from the pins, and says where the catalog differs. */
+import { CID } from 'multiformats/cid'
+import * as Digest from 'multiformats/hashes/digest'
 import type { PinBlocks } from '../../src/pins/blocks.ts'
 import { families, keyAt, keyText, type Family, type PinCatalog } from '../../src/pins/catalog.ts'
 import { cidsOf, nodeLinks } from '../../src/pins/links.ts'
 import { blockKeyOf, Kind, readRefs, refsValue } from '../../src/pins/node.ts'
-import { pinnedSlots, cidOfSlot } from '../../src/pins/pin-value.ts'
+import { cidParts, pinnedSlots } from '../../src/pins/pin-value.ts'
 import { walkNode, type WalkNode } from '../../src/pins/walk.ts'
+
+function cidOf(slot: number, multihash: Uint8Array): CID {
+  const { version, codec } = cidParts(slot)
+  return CID.create(version, codec, Digest.decode(multihash))
+}
 
 export async function everything(
   catalog: PinCatalog,
@@ -37,7 +44,7 @@ export async function catalogFaults(catalog: PinCatalog, blocks: PinBlocks): Pro
     const [multihash] = await blocks.multihashes(key)
     for (const { slot, mode } of pinnedSlots(value)) {
       if (multihash == null) return [`a pinned block is gone: ${Buffer.from(key).toString('hex')}`]
-      if (mode === 'recursive') refer(walkNode(cidOfSlot(slot, multihash)))
+      if (mode === 'recursive') refer(walkNode(cidOf(slot, multihash)))
     }
   }
   const faults: string[] = []

@@ -40,6 +40,8 @@ export type Reply =
   | { kind: 'value'; value: unknown }
   /** One JSON line each; nothing is sent before the first is there. */
   | { kind: 'values'; values: AsyncIterable<unknown> }
+  /** JSON lines that are written already, many in each chunk. */
+  | { kind: 'lines'; lines: AsyncIterable<Uint8Array> }
   | {
       kind: 'bytes'
       bytes: AsyncIterable<Uint8Array>

@@ -9,7 +9,7 @@ import { dagGet, dagPut, dagResolve } from './dag.ts'
 import { get } from './get.ts'
 import { ls } from './ls.ts'
 import { id, shutdown, versionCommand } from './node-info.ts'
-import { pinAdd, pinLs, pinRm } from './pin.ts'
+import { pinAdd, pinLs, pinRm, pinUpdate, pinVerify } from './pin.ts'
 import { refs, refsLocal } from './refs.ts'
 import { repoGc, repoStat, repoVerify, repoVersion } from './repo.ts'
 import { resolve } from './resolve.ts'
@@ -45,7 +45,7 @@ const commands: Command[] = [
   ...[add, cat, get, ls, refs, refsLocal],
   ...[blockGet, blockPut, blockRm, blockStat],
   ...[dagExport, dagGet, dagImport, dagPut, dagResolve],
-  ...[pinAdd, pinLs, pinRm],
+  ...[pinAdd, pinLs, pinRm, pinUpdate, pinVerify],
   ...[repoGc, repoStat, repoVerify, repoVersion],
   ...[config, configShow, id, resolve, shutdown, versionCommand],
   ...[swarmAddrs, swarmAddrsListen, swarmAddrsLocal, swarmConnect, swarmDisconnect, swarmPeers],

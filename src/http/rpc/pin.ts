@@ -1,11 +1,13 @@
 import type { CID } from 'multiformats/cid'
 import type { Node } from '../../node/node.ts'
+import { BlockMissingError } from '../../pins/errors.ts'
 import { checkPinName } from '../../pins/pin-texts.ts'
 import type { PinMode, PinProgress } from '../../pins/types.ts'
 import { value, values, type Command, type Reply, type RpcRequest } from './command.ts'
-import { errorText } from './errors.ts'
-import { bool, text } from './options.ts'
+import { BadRequestError, errorText } from './errors.ts'
+import { bool, text, type Options } from './options.ts'
 import { resolveArg } from './paths.ts'
+import { pinLines } from './pin-lines.ts'
 import { pinOptions } from './pinning.ts'
 
 const progressMs = 500
@@ -87,6 +89,59 @@ export const pinRm: Command = {
   }
 }
 
+/** Kubo's way: both are named in the answer, and the new pin has the old one's name. */
+export const pinUpdate: Command = {
+  name: 'pin/update',
+  args: { name: 'from-path', required: true },
+  options: [bool('unpin')],
+  run: async (request, node) => {
+    const { options, signal, cidText } = request
+    const [fromArg = '', toArg] = request.args
+    if (toArg == null) throw new BadRequestError('argument "to-path" is required')
+    const { cid: from } = await resolveArg(fromArg, request, node)
+    const { cid: to } = await resolveArg(toArg, request, node)
+    const isNew = !from.equals(to) && (await node.pins.get(from, { signal }))?.mode === 'recursive'
+    if (isNew && (await node.pins.get(to, { signal }))?.mode === 'recursive') {
+      throw new Error("'to' cid was already recursively pinned")
+    }
+    const unpin = options.bool('unpin', true)
+    try {
+      await node.pins.update(from, to, { ...pinOptions(request, node), unpin })
+    } catch (error) {
+      // in Kubo's words
+      throw error instanceof BlockMissingError
+        ? new Error(`get ${String(to)}: ${error.message}`)
+        : error
+    }
+    return value({ Pins: [cidText(from), cidText(to)] })
+  }
+}
+
+export const pinVerify: Command = {
+  name: 'pin/verify',
+  options: [bool('verbose'), bool('quiet', 'q')],
+  run: (request, node) => {
+    const { options } = request
+    if (options.bool('verbose') && options.bool('quiet')) {
+      throw new Error('the --verbose and --quiet options can not be used at the same time')
+    }
+    return values(verified(request, node))
+  }
+}
+
+async function* verified(request: RpcRequest, node: Node): AsyncGenerator<object> {
+  const { options, signal, cidText } = request
+  for await (const { cid, ok, bad } of node.pins.verify({ signal })) {
+    if (ok && !options.bool('verbose')) continue
+    const BadNodes = bad.map(one => ({ Cid: cidText(one.cid), Err: one.why }))
+    yield {
+      Cid: cidText(cid),
+      ...(ok ? { Ok: true } : {}),
+      ...(BadNodes.length > 0 && !options.bool('quiet') ? { BadNodes } : {})
+    }
+  }
+}
+
 type PinType = PinMode | 'indirect' | 'all'
 
 function checkType(type: string): asserts type is PinType {
@@ -114,10 +169,26 @@ export const pinLs: Command = {
     const type = request.options.text('type') ?? 'all'
     checkPinName(request.options.text('name') ?? '')
     checkType(type)
-    const lines =
-      request.args.length > 0 ? pinsOf(request, node, type) : allPins(request, node, type)
-    return request.options.bool('stream') ? values(lines) : collected(lines)
+    const { args, options, signal } = request
+    const isStream = options.bool('stream')
+    if (
+      isStream &&
+      args.length === 0 &&
+      type !== 'all' &&
+      type !== 'indirect' &&
+      isPlain(options)
+    ) {
+      return { kind: 'lines', lines: pinLines(node.pins.lsPages({ mode: type, signal })) }
+    }
+    const lines = args.length > 0 ? pinsOf(request, node, type) : allPins(request, node, type)
+    return isStream ? values(lines) : collected(lines)
   }
+}
+
+/** What Cluster asks for, and what may be millions: CIDs as they are, without names. */
+function isPlain(options: Options): boolean {
+  const others = ['cid-base', 'upgrade-cidv0-in-output', 'names', 'name']
+  return !others.some(name => options.has(name))
 }
 
 async function collected(lines: AsyncIterable<PinLine>): Promise<Reply> {

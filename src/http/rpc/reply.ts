@@ -46,7 +46,7 @@ export class Answer {
       this.#exchange.response.end(jsonLine(reply.value))
       return
     }
-    const source = reply.kind === 'values' ? jsonLines(reply.values) : reply.bytes
+    const source = sourceOf(reply)
     const chunks: AsyncIterator<Uint8Array | string> = source[Symbol.asyncIterator]()
     try {
       await this.#sendChunks(reply, chunks, signal)
@@ -64,7 +64,7 @@ export class Answer {
   ): Promise<void> {
     const { response } = this.#exchange
     let step = await orAbort(chunks.next(), signal)
-    if (reply.kind === 'values') {
+    if (reply.kind !== 'bytes') {
       this.#begin(200, 'application/json', { 'x-chunked-output': '1' })
     } else {
       const { totalBytes } = reply
@@ -145,6 +145,11 @@ export class Answer {
     const timer = setTimeout(() => request.destroy(), lingerMs)
     request.once('close', () => clearTimeout(timer))
   }
+}
+
+function sourceOf(reply: Exclude<Reply, { kind: 'value' }>): AsyncIterable<Uint8Array | string> {
+  if (reply.kind === 'values') return jsonLines(reply.values)
+  return reply.kind === 'lines' ? reply.lines : reply.bytes
 }
 
 /** Many small values go out together, but none waits for one that is not there yet. */

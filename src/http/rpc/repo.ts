@@ -54,8 +54,8 @@ export const repoGc: Command = {
 async function* collected(request: RpcRequest, node: Node): AsyncGenerator<object> {
   const { options, signal, cidText } = request
   const owner = await ownerOfBlocks(node.repo.datastore)
-  if (owner != null) {
-    // only that Kubo knows its pins: to us, all its blocks are garbage
+  if (owner != null && node.kubo == null) {
+    // only that Kubo knows its pins; one that fetches for this node pins nothing
     throw new Error(
       `the blocks belong to the Kubo of namespace ${owner.name}: run its ipfs repo gc`
     )

@@ -78,9 +78,10 @@ export const swarmDisconnect: Command = {
   ofNetwork: true,
   args: { name: 'address', required: true },
   run: async ({ args, signal }, node) => {
+    const asked = await Promise.all(args.map(parseAddress))
     const network = online(node)
     const Strings: string[] = []
-    for (const { address, peer } of await Promise.all(args.map(parseAddress))) {
+    for (const { address, peer } of asked) {
       const by = address.toString().replace(/\/(?:p2p|ipfs)\/[^/]+$/, '')
       const toPeer = network
         .connections()

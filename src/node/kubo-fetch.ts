@@ -1,0 +1,48 @@
+import type { AbortOptions } from 'abort-error'
+import type { Blockstore } from 'interface-blockstore'
+import type { CID } from 'multiformats/cid'
+import type { RpcAddress } from '../client/address.ts'
+import { RpcClient } from '../client/rpc.ts'
+import { MAX_BLOCK_BYTES } from '../stores/blockstore.ts'
+import { gather } from '../stores/gather.ts'
+import { verifyBlock } from '../stores/verify-block.ts'
+import { isNotFound } from './blocks.ts'
+
+/**
+ * Fetches over a Kubo. One that keeps its blocks in this repo stores what it finds here itself; from
+ * any other the block is taken, checked and stored. It is not asked to pin.
+ */
+export class KuboFetch {
+  readonly #rpc: RpcClient
+  readonly #store: Blockstore
+  readonly #onStored: (cids: CID[]) => Promise<void>
+
+  /** @param onStored told of what Kubo has put into this repo's store past `store` */
+  constructor(kubo: RpcAddress, store: Blockstore, onStored: (cids: CID[]) => Promise<void>) {
+    this.#rpc = new RpcClient(kubo)
+    this.#store = store
+    this.#onStored = onStored
+  }
+
+  /** Waits until Kubo has the block, or the signal aborts. */
+  async fetch(cid: CID, options: AbortOptions): Promise<Uint8Array> {
+    const request = { args: [cid.toString()], ...(options.signal && { signal: options.signal }) }
+    await this.#rpc.json('block/stat', request)
+    try {
+      const block = await this.#stored(cid, options)
+      await this.#onStored([cid])
+      return block
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+    const answer = await this.#rpc.open('block/get', request)
+    const block = await gather(answer.bytes(), MAX_BLOCK_BYTES, `block ${cid.toString()}`)
+    verifyBlock(cid, block)
+    await this.#store.put(cid, block, options)
+    return block
+  }
+
+  async #stored(cid: CID, options: AbortOptions): Promise<Uint8Array> {
+    return gather(this.#store.get(cid, options), MAX_BLOCK_BYTES, `block ${cid.toString()}`)
+  }
+}
