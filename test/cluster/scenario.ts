@@ -287,14 +287,12 @@ export function scenario(name: string, makeDaemon: MakeDaemon): void {
     form.append('file', new Blob([bytes]), 'sharded')
     const replicas = 'replication-min=2&replication-max=2'
     await a.rest('POST', `add?shard=true&shard-size=1000000&cid-version=1&${replicas}`, form)
-    const pins = (await a.rest('GET', 'allocations?filter=all'))
-      .trim()
-      .split('\n')
-      .map(line => JSON.parse(line) as { cid: string; type: string; allocations: string[] | null })
-    const [meta] = pins.filter(({ type }) => type === 'meta-pin')
+    const { meta, shards } = await until(
+      'the meta pin and its shards',
+      async () => sharded(await a.rest('GET', 'allocations?filter=all')),
+      found => found.meta != null && found.shards.length >= 3
+    )
     await reach(a, meta?.cid ?? '', 'sharded sharded sharded')
-    const shards = pins.filter(({ type }) => type === 'shard-pin')
-    assert.ok(shards.length >= 3, `${shards.length} shards`)
     for (const { cid, allocations } of shards) {
       const on = peers.filter(({ id }) => allocations?.includes(id))
       assert.is(on.length, 2)
@@ -360,6 +358,22 @@ export function scenario(name: string, makeDaemon: MakeDaemon): void {
   })
 
   test.run()
+}
+
+interface ShardedPin {
+  cid: string
+  type: string
+  allocations: string[] | null
+}
+
+/** One JSON object a line: the pins of one sharded add. */
+function sharded(text: string): { meta: ShardedPin | undefined; shards: ShardedPin[] } {
+  const lines = text.split('\n').filter(line => line !== '')
+  const pins = lines.map(line => JSON.parse(line) as ShardedPin)
+  return {
+    meta: pins.find(({ type }) => type === 'meta-pin'),
+    shards: pins.filter(({ type }) => type === 'shard-pin')
+  }
 }
 
 async function connectAll(peers: Peer[]): Promise<void> {

@@ -32,7 +32,7 @@ const asks = 'pin/ls?stream=true&type=recursive'
 function sortedKeys(): Uint8Array {
   const all = randomBytes(32 * PINS)
   const keys = Array.from({ length: PINS }, (_, i) => all.subarray(32 * i, 32 * i + 32))
-  return Buffer.concat(keys.sort(Buffer.compare))
+  return Buffer.concat(keys.sort((a, b) => Buffer.compare(a, b)))
 }
 
 function placeOf(keys: Uint8Array, key: Uint8Array): number {
