@@ -287,12 +287,11 @@ export function scenario(name: string, makeDaemon: MakeDaemon): void {
     form.append('file', new Blob([bytes]), 'sharded')
     const replicas = 'replication-min=2&replication-max=2'
     await a.rest('POST', `add?shard=true&shard-size=1000000&cid-version=1&${replicas}`, form)
-    const { meta, shards } = await until(
+    const { shards } = await until(
       'the meta pin and its shards',
       async () => sharded(await a.rest('GET', 'allocations?filter=all')),
       found => found.meta != null && found.shards.length >= 3
     )
-    await reach(a, meta?.cid ?? '', 'sharded sharded sharded')
     for (const { cid, allocations } of shards) {
       const on = peers.filter(({ id }) => allocations?.includes(id))
       assert.is(on.length, 2)
