@@ -123,6 +123,12 @@ test('arguments may come in the body, and Go sends an empty content type', async
   assert.is(empty.status, 200)
 })
 
+test('a connection is kept for longer than Go keeps it', async ({ rpc }) => {
+  const { headers } = await send(rpc, { path: version, headers: { connection: 'keep-alive' } })
+  const [, seconds] = /timeout=(\d+)/.exec(String(headers['keep-alive'])) ?? []
+  assert.ok(Number(seconds) > 90)
+})
+
 test('broken forms are refused', async ({ rpc }) => {
   const path = '/api/v0/add'
   const type = 'multipart/form-data'

@@ -121,6 +121,31 @@ test('a time limit ends a request that waits', async () => {
   }
 })
 
+test('a pin that waits for a block says so, and goes with its client', async () => {
+  const served = await serveNode({ libp2p: {} })
+  const missing = 'bafybeiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
+  try {
+    const sent = request({
+      port: served.rpc,
+      method: 'POST',
+      path: `/api/v0/pin/add?arg=${missing}&recursive=true&progress=true`,
+      agent: false
+    })
+    sent.on('error', () => {})
+    sent.end()
+    const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage]
+    assert.is(response.statusCode, 200)
+    const [first] = (await once(response, 'data')) as [Buffer]
+    assert.is(first.toString(), '{}\n')
+    sent.destroy()
+    const state = await message(served.rpc, `pin/ls?arg=${missing}&type=recursive`)
+    assert.match(state, /^500 path '.*' is not pinned$/)
+    assert.is((await call(served.rpc, 'repo/gc')).status, 200)
+  } finally {
+    await served.running.stop()
+  }
+})
+
 test('a node that stops ends what is under way', async () => {
   const served = await serveNode({ libp2p: {} })
   const missing = 'bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
