@@ -72,17 +72,23 @@ test('properties: all, some, set for all and for one dataset', async ({ zfs }) =
 
 test('what ZFS or the repo cannot have is refused, and nothing is set', async ({ zfs, port }) => {
   const { root } = await zfs.status()
-  const refusals: Array<[Promise<unknown>, RegExp]> = [
-    [zfs.setProperties({ nope: '1' }), /there is no property 'nope'/],
-    [zfs.setProperties({ copies: '2', compression: 'nope' }), /'nope' is not one of/],
-    [zfs.setProperties({ checksum: 'off' }), /checksum=off is refused: damage would go unseen/],
-    [zfs.setProperties({ atime: 'on' }, { dataset: `${root}/reserve` }), /the repo's own/],
-    [zfs.setProperties({ atime: 'on' }, { dataset: 'elsewhere/ipfs' }), /no dataset elsewhere/],
-    [zfs.getProperties([], { dataset: `${root}2` }), /the repo has no dataset/],
-    [zfs.getProperties([], { dataset: `${root}/nope` }), /nope/],
-    [zfs.getProperties(['nope']), /has no property nope/]
+  const refusals: Array<[() => Promise<unknown>, RegExp]> = [
+    [() => zfs.setProperties({ nope: '1' }), /there is no property 'nope'/],
+    [() => zfs.setProperties({ copies: '2', compression: 'nope' }), /'nope' is not one of/],
+    [
+      () => zfs.setProperties({ checksum: 'off' }),
+      /checksum=off is refused: damage would go unseen/
+    ],
+    [() => zfs.setProperties({ atime: 'on' }, { dataset: `${root}/reserve` }), /the repo's own/],
+    [
+      () => zfs.setProperties({ atime: 'on' }, { dataset: 'elsewhere/ipfs' }),
+      /no dataset elsewhere/
+    ],
+    [() => zfs.getProperties([], { dataset: `${root}2` }), /the repo has no dataset/],
+    [() => zfs.getProperties([], { dataset: `${root}/nope` }), /nope/],
+    [() => zfs.getProperties(['nope']), /has no property nope/]
   ]
-  for (const [refused, text] of refusals) assert.match((await rejection(refused)).message, text)
+  for (const [refused, text] of refusals) assert.match((await rejection(refused())).message, text)
   assert.is((await zfs.getProperties())['copies'], '1')
   const malformed = await call(port, 'zfs/property/set?arg=compression')
   assert.is(malformed.status, 500)
