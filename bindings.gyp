@@ -17,7 +17,9 @@
         "native/zfs/embedded/start.c",
         "native/zfs/embedded/taskq.c",
         "native/zfs/embedded/txg.c",
-        "native/zfs/embedded/zpl.c"
+        "native/zfs/embedded/zpl.c",
+        "native/zfs/kernel/ioctl.c",
+        "native/zfs/property_text.c"
       ],
       "include_dirs": [
         "<(openzfs)/include/libzpool",
@@ -37,20 +39,28 @@
       ]
     },
     {
-      "target_name": "embedded_engine",
+      "target_name": "engines",
       "type": "static_library",
       "sources": [
         "native/zfs/embedded/arena.cc",
         "native/zfs/embedded/dataset_files.cc",
         "native/zfs/embedded/engine.cc",
-        "native/zfs/embedded/errors.cc",
         "native/zfs/embedded/file_io.cc",
-        "native/zfs/embedded/labels.cc",
         "native/zfs/embedded/memory.cc",
         "native/zfs/embedded/pool_admin.cc",
-        "native/zfs/embedded/pool_lock.cc",
-        "native/zfs/embedded/status.cc",
-        "native/zfs/embedded/vdev_tree.cc"
+        "native/zfs/engine.cc",
+        "native/zfs/errors.cc",
+        "native/zfs/import.cc",
+        "native/zfs/kernel/engine.cc",
+        "native/zfs/kernel/lists.cc",
+        "native/zfs/kernel/mounted_files.cc",
+        "native/zfs/kernel/mounts.cc",
+        "native/zfs/kernel/permissions.cc",
+        "native/zfs/kernel/pool.cc",
+        "native/zfs/labels.cc",
+        "native/zfs/pool_lock.cc",
+        "native/zfs/pool_status.cc",
+        "native/zfs/vdev_tree.cc"
       ],
       "include_dirs": [
         "<(openzfs)/include/libzpool",
@@ -72,6 +82,7 @@
       ],
       "libraries": [
         "<(weakened)/libzpool.a",
+        "<(openzfs)/lib/libzfs_core.a",
         "<(openzfs)/lib/libzutil.a",
         "<(openzfs)/lib/libnvpair.a",
         "<(openzfs)/lib/libicp.a",
@@ -133,7 +144,7 @@
     {
       "target_name": "ipfs_zfs",
       "type": "loadable_module",
-      "dependencies": ["core", "embedded_engine", "openzfs_face"],
+      "dependencies": ["core", "engines", "openzfs_face"],
       "sources": [
         "native/addon/addon.cc",
         "native/addon/catalog_calls.cc",

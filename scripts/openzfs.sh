@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds OpenZFS's user-space libraries from the Debian source package into the cache folder, once
 # a version, variant, set of flags and compiler, and prints the folder:
-#   lib/*.a  include/{zfs,libzpool,libspl,libspl-linux}  zfs_config.h  [sbin/zdb]
+#   lib/*.a  include/{zfs,libzpool,libspl,libspl-linux}  zfs_config.h  [sbin/{zdb,zfs,zpool}]
 #
 #   scripts/openzfs.sh release   no assertions; every buffer comes from our arena (umem.h)
 #   scripts/openzfs.sh assert    OpenZFS's own assertions and plain malloc, for tests and
-#                                sanitizers; with zdb, the judge of what we wrote
+#                                sanitizers; with zdb, the judge of what we wrote, and zfs and
+#                                zpool, the other side of an exchange
 #   scripts/openzfs.sh source    prints the pinned source: a tarball, or what OPENZFS_SRC names
 #
 # The host stays as it is: apt is asked through a private configuration.
@@ -19,14 +20,14 @@ variant=${1:?release, assert or source}
 umem=$PWD/native/zfs/embedded/umem.h
 cflags="-O2 -g1"
 case $variant in
-  release) targets=libzpool.la ;;
-  assert) targets="libzpool.la zdb" ;;
+  release) targets="libzpool.la libzfs_core.la" ;;
+  assert) targets="libzpool.la libzfs_core.la zdb zfs zpool" ;;
   source) targets= ;;
   *) echo "openzfs.sh: release, assert or source, not '$variant'" >&2 && exit 2 ;;
 esac
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ipfs-zfs
-recipe=1 # raise it when the steps below change what they make
+recipe=2 # raise it when the steps below change what they make
 key=$( (echo "$recipe $cflags" && cat "$umem" && gcc --version && uname -m) | sha256sum | cut -c1-12)
 prefix=$cache/openzfs-$version-$variant-$key
 if [ -e "$prefix/complete" ]; then
@@ -141,7 +142,7 @@ cp -a lib/libzpool/include "$staging/include/libzpool"
 cp -a lib/libspl/include "$staging/include/libspl"
 mv "$staging/include/libspl/os/linux" "$staging/include/libspl-linux"
 cp zfs_config.h LICENSE NOTICE COPYRIGHT "$staging"
-[ ! -e zdb ] || cp zdb "$staging/sbin/zdb"
+[ ! -e zdb ] || cp zdb zfs zpool "$staging/sbin"
 touch "$staging/complete"
 rm -rf "$prefix"
 mv "$staging" "$prefix"

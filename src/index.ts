@@ -24,6 +24,7 @@ export type * from './repo/types.ts'
 export type {
   DatasetStatus,
   Durability,
+  Engine,
   Layout,
   PoolStatus,
   ScrubStatus,

@@ -14,6 +14,13 @@ import { passedThroughBuffers } from './young.ts'
 
 export type Layout = 'stripe' | 'mirror' | 'raidz1' | 'raidz2' | 'raidz3'
 
+/**
+ * Whose ZFS: the one inside this process, or the one of this machine's kernel. `auto` is the kernel
+ * when it has imported a pool of the name.
+ */
+export type Engine = 'embedded' | 'kernel' | 'auto'
+export const ENGINES: readonly Engine[] = ['embedded', 'kernel', 'auto']
+
 /** As zfsprops(7) and zpoolprops(7) name and spell them. */
 export type Properties = Record<string, string>
 
@@ -27,12 +34,15 @@ export interface PoolCreateOptions {
   /** Default 12. */
   ashift?: number
   rootProperties?: Properties
-  /** Upper bound of ZFS's cache; the first pool a process opens decides. Default: a quarter of
+  /** Default: embedded. */
+  engine?: Engine
+  /** Upper bound of the embedded engine's cache; the first pool a process opens decides. Default: a quarter of
    * the machine's memory, at most 2 GiB. */
   arcMaxBytes?: number
 }
 
-export type PoolOpenOptions = Pick<PoolCreateOptions, 'name' | 'vdevs' | 'arcMaxBytes'>
+/** `vdevs` may be empty where the kernel has the pool imported. */
+export type PoolOpenOptions = Pick<PoolCreateOptions, 'name' | 'vdevs' | 'engine' | 'arcMaxBytes'>
 
 export interface VdevStatus {
   name: string
@@ -289,6 +299,12 @@ export interface Catalog {
 export interface Native {
   createPool(options: PoolCreateOptions): Promise<Pool>
   openPool(options: PoolOpenOptions): Promise<Pool>
+  /** Has this machine's kernel imported a pool of this name? */
+  kernelHasPool(name: string): boolean
+  /** Has the kernel import a pool, to stay, and mount its datasets. */
+  importPool(name: string, vdevs: string[]): Promise<void>
+  /** Has the kernel unmount and export a pool, so that the embedded engine can open it. */
+  exportPool(name: string): Promise<void>
   openStore(pool: Pool, options: StoreOptions): Promise<Store>
   /** Lays the families out in the dataset when they are missing. */
   openCatalog(pool: Pool, dataset: string): Promise<Catalog>
@@ -332,8 +348,11 @@ interface Addon {
   /** Waits for work in flight and closes what is open; blocks, so only for the end of all. */
   end(): void
   setFileFault?: (path: string, fault: FileFault) => void
-  createPool(options: PoolCreateOptions): Promise<PoolHandle>
-  openPool(options: PoolOpenOptions): Promise<PoolHandle>
+  createPool(options: PoolCreateOptions & { engine: Engine }): Promise<PoolHandle>
+  openPool(options: PoolOpenOptions & { engine: Engine }): Promise<PoolHandle>
+  kernelHasPool(name: string): boolean
+  importPool(name: string, vdevs: string[]): Promise<void>
+  exportPool(name: string): Promise<void>
   closePool(pool: PoolHandle): Promise<void>
   syncPool(pool: PoolHandle): Promise<void>
   poolStatus(pool: PoolHandle): Promise<PoolStatus>
@@ -493,14 +512,22 @@ function checkInteger(value: unknown, what: string, least: number, most: number)
   }
 }
 
-function checkPoolOptions(options: PoolOpenOptions): void {
-  checkString(options.name, 'the name of a pool')
-  checkStrings(options.vdevs, 'vdevs')
-  if (options.vdevs.length === 0 || options.vdevs.length > MAX_VDEVS) {
+function checkVdevs(vdevs: unknown, fewest: number): void {
+  checkStrings(vdevs, 'vdevs')
+  if (vdevs.length < fewest || vdevs.length > MAX_VDEVS) {
     throw new InvalidParametersError(`a pool has 1 to ${MAX_VDEVS} vdevs`)
   }
-  const relative = options.vdevs.find(path => !path.startsWith('/'))
+  const relative = vdevs.find(path => !path.startsWith('/'))
   if (relative != null) throw new InvalidParametersError(`vdev ${relative} is no absolute path`)
+}
+
+function checkPoolOptions(options: PoolOpenOptions): void {
+  const { name, vdevs, engine = 'embedded' } = options
+  checkString(name, 'the name of a pool')
+  if (!ENGINES.includes(engine)) {
+    throw new InvalidParametersError(`there is no engine '${engine}': ${ENGINES.join(', ')}`)
+  }
+  checkVdevs(vdevs, engine === 'embedded' ? 1 : 0)
   if (options.arcMaxBytes != null) {
     checkInteger(options.arcMaxBytes, 'arcMaxBytes', 0, Number.MAX_SAFE_INTEGER)
   }
@@ -935,12 +962,30 @@ export const native: Native = {
     checkInteger(options.sizeBytes, 'sizeBytes', 0, Number.MAX_SAFE_INTEGER)
     if (options.ashift != null) checkInteger(options.ashift, 'ashift', 9, 16)
     if (options.rootProperties != null) checkProperties(options.rootProperties)
-    return new NativePool(await settled(addon().createPool(options)))
+    const engine = options.engine ?? 'embedded'
+    return new NativePool(await settled(addon().createPool({ ...options, engine })))
   },
 
   async openPool(options) {
     checkPoolOptions(options)
-    return new NativePool(await settled(addon().openPool(options)))
+    const engine = options.engine ?? 'embedded'
+    return new NativePool(await settled(addon().openPool({ ...options, engine })))
+  },
+
+  kernelHasPool(name) {
+    checkString(name, 'the name of a pool')
+    return addon().kernelHasPool(name)
+  },
+
+  async importPool(name, vdevs) {
+    checkString(name, 'the name of a pool')
+    checkVdevs(vdevs, 0)
+    return settled(addon().importPool(name, vdevs))
+  },
+
+  async exportPool(name) {
+    checkString(name, 'the name of a pool')
+    return settled(addon().exportPool(name))
   },
 
   async openStore(pool, { shards, bucketShards, tableKeys }) {

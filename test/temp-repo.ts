@@ -8,6 +8,9 @@ import type { Repo, RepoInit } from '../src/index.ts'
 
 export const MIB = 1024 * 1024
 
+/** IPFS_ZFS_ENGINE=kernel runs the same tests on the kernel's ZFS (test/kernel). */
+export const onKernel = process.env['IPFS_ZFS_ENGINE'] === 'kernel'
+
 const left = new Set<string>()
 
 /** A test that failed took nothing away. */

@@ -89,8 +89,13 @@ PoolCreate pool_create_from(const Napi::Object& options) {
   return pool;
 }
 
-embedded::EngineOptions engine_options_from(const Napi::Object& options) {
-  return {.arc_max_bytes = number_from(options.Get("arcMaxBytes"), 0)};
+EngineOptions engine_options_from(const Napi::Object& options) {
+  static constexpr const char* kEngines[] = {"embedded", "kernel", "auto"};
+  const std::string engine = string_from(options.Get("engine"));
+  const auto* const found = std::ranges::find(kEngines, engine);
+  if (found == std::end(kEngines)) type_error(options.Env(), "no such engine");
+  return {.engine = static_cast<Engine>(found - std::begin(kEngines)),
+          .arc_max_bytes = number_from(options.Get("arcMaxBytes"), 0)};
 }
 
 std::span<const uint8_t> bytes_from(const Napi::Value& value) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "store/block_store.h"
-#include "zfs/embedded/engine.h"
+#include "zfs/engine.h"
 #include "zfs/pool_admin.h"
 
 namespace ipfs_zfs::addon {
@@ -20,7 +20,7 @@ std::string string_from(const Napi::Value& value);
 std::vector<std::string> strings_from(const Napi::Value& value);
 Properties properties_from(const Napi::Value& value);
 PoolCreate pool_create_from(const Napi::Object& options);
-embedded::EngineOptions engine_options_from(const Napi::Object& options);
+EngineOptions engine_options_from(const Napi::Object& options);
 std::span<const uint8_t> bytes_from(const Napi::Value& value);  // valid while JavaScript waits
 Key key_from(const Napi::Value& value);                         // undefined: the smallest key
 

@@ -5,6 +5,7 @@
 
 #include "addon/convert.h"
 #include "addon/handles.h"
+#include "zfs/kernel/engine.h"
 
 namespace ipfs_zfs::addon {
 
@@ -94,7 +95,7 @@ Napi::Value call_pool(const Napi::CallbackInfo& info, Lane lane, typename PoolCa
 Napi::Value create_pool(const Napi::CallbackInfo& info) {
   const Napi::Object options = info[0].ToObject();
   PoolCreate pool = pool_create_from(options);
-  const embedded::EngineOptions engine = engine_options_from(options);
+  const EngineOptions engine = engine_options_from(options);
   if (info.Env().IsExceptionPending()) return {};
   return Env::of(info.Env())
       .start(Lane::kAdmin, std::make_unique<OpenPool>([pool = std::move(pool), engine] {
@@ -106,13 +107,53 @@ Napi::Value open_pool(const Napi::CallbackInfo& info) {
   const Napi::Object options = info[0].ToObject();
   std::string name = string_from(options.Get("name"));
   std::vector<std::string> vdevs = strings_from(options.Get("vdevs"));
-  const embedded::EngineOptions engine = engine_options_from(options);
+  const EngineOptions engine = engine_options_from(options);
   if (info.Env().IsExceptionPending()) return {};
   return Env::of(info.Env())
       .start(Lane::kAdmin,
              std::make_unique<OpenPool>([name = std::move(name), vdevs = std::move(vdevs), engine] {
                return SharedPool::open(name, vdevs, engine);
              }));
+}
+
+// Pools that stay imported, or go: what nobody holds open.
+class MovePool : public Promised {
+ public:
+  using Move = std::function<Status()>;
+  explicit MovePool(Move move) : Promised(nullptr), move_(std::move(move)) {}
+
+ protected:
+  Status work() override { return move_(); }
+  Napi::Value value(Napi::Env env) override { return env.Undefined(); }
+
+ private:
+  Move move_;
+};
+
+Napi::Value import_pool(const Napi::CallbackInfo& info) {
+  std::string name = string_from(info[0]);
+  std::vector<std::string> vdevs = strings_from(info[1]);
+  if (info.Env().IsExceptionPending()) return {};
+  return Env::of(info.Env())
+      .start(Lane::kAdmin,
+             std::make_unique<MovePool>([name = std::move(name), vdevs = std::move(vdevs)] {
+               return kernel::import_pool(name, vdevs);
+             }));
+}
+
+Napi::Value export_pool(const Napi::CallbackInfo& info) {
+  std::string name = string_from(info[0]);
+  if (info.Env().IsExceptionPending()) return {};
+  return Env::of(info.Env())
+      .start(Lane::kAdmin, std::make_unique<MovePool>([name = std::move(name)] {
+               return kernel::export_pool(name);
+             }));
+}
+
+Napi::Value kernel_has_pool(const Napi::CallbackInfo& info) {
+  const std::string name = string_from(info[0]);
+  if (info.Env().IsExceptionPending()) return {};
+  return Napi::Boolean::New(info.Env(), kernel::has_pool(name));
 }
 
 Napi::Value close_pool(const Napi::CallbackInfo& info) {
@@ -215,6 +256,9 @@ Napi::Value damaged_records(const Napi::CallbackInfo& info) {
 void add_pool_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("createPool", Napi::Function::New<create_pool>(env));
   exports.Set("openPool", Napi::Function::New<open_pool>(env));
+  exports.Set("importPool", Napi::Function::New<import_pool>(env));
+  exports.Set("exportPool", Napi::Function::New<export_pool>(env));
+  exports.Set("kernelHasPool", Napi::Function::New<kernel_has_pool>(env));
   exports.Set("closePool", Napi::Function::New<close_pool>(env));
   exports.Set("syncPool", Napi::Function::New<sync_pool>(env));
   exports.Set("poolStatus", Napi::Function::New<pool_status>(env));

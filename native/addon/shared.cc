@@ -30,13 +30,13 @@ std::shared_ptr<SharedPool> SharedPool::entry(const std::string& name) {
 }
 
 Result<std::shared_ptr<SharedPool>> SharedPool::create(const PoolCreate& pool,
-                                                       const embedded::EngineOptions& options) {
+                                                       const EngineOptions& options) {
   std::shared_ptr<SharedPool> shared = entry(pool.name);
   const std::lock_guard lock(shared->life_);
   if (shared->users_ > 0) {
     return Error{ErrorCode::kExists, "pool '" + pool.name + "' is open in this process"};
   }
-  Result<std::shared_ptr<PoolAdmin>> admin = embedded::create_pool(pool, options);
+  Result<std::shared_ptr<PoolAdmin>> admin = ipfs_zfs::create_pool(pool, options);
   if (!admin) return admin.error();
   shared->admin_ = *std::move(admin);
   shared->users_ = 1;
@@ -45,10 +45,10 @@ Result<std::shared_ptr<SharedPool>> SharedPool::create(const PoolCreate& pool,
 
 Result<std::shared_ptr<SharedPool>> SharedPool::open(const std::string& name,
                                                      const std::vector<std::string>& vdevs,
-                                                     const embedded::EngineOptions& options) {
+                                                     const EngineOptions& options) {
   std::shared_ptr<SharedPool> shared = entry(name);
   const std::lock_guard lock(shared->life_);
-  Result<std::shared_ptr<PoolAdmin>> admin = embedded::open_pool(name, vdevs, options);
+  Result<std::shared_ptr<PoolAdmin>> admin = ipfs_zfs::open_pool(name, vdevs, options);
   if (!admin) return admin.error();
   if (shared->users_ == 0) shared->admin_ = *std::move(admin);  // else it is the same one
   shared->users_++;

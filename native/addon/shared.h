@@ -14,7 +14,7 @@
 #include "addon/work.h"
 #include "store/block_store.h"
 #include "store/catalog.h"
-#include "zfs/embedded/engine.h"
+#include "zfs/engine.h"
 #include "zfs/pool_admin.h"
 
 namespace ipfs_zfs::addon {
@@ -25,10 +25,10 @@ class SharedCatalog;
 class SharedPool : public std::enable_shared_from_this<SharedPool> {
  public:
   static Result<std::shared_ptr<SharedPool>> create(const PoolCreate& pool,
-                                                    const embedded::EngineOptions& options);
+                                                    const EngineOptions& options);
   static Result<std::shared_ptr<SharedPool>> open(const std::string& name,
                                                   const std::vector<std::string>& vdevs,
-                                                  const embedded::EngineOptions& options);
+                                                  const EngineOptions& options);
 
   // The same shards again give the same store; shards of another open store are kBusy.
   Result<std::shared_ptr<SharedStore>> open_store(const std::vector<std::string>& shards,

@@ -6,7 +6,7 @@
 #include <span>
 #include <utility>
 
-#include "../zfs/embedded/engine.h"
+#include "../zfs/engine.h"
 
 namespace ipfs_zfs::sqlite {
 
@@ -47,7 +47,7 @@ Result<Place> parse_place(std::string_view path) {
 }
 
 Result<std::shared_ptr<DatasetFiles>> open_place(const Place& place) {
-  std::shared_ptr<PoolAdmin> pool = embedded::find_open_pool(place.pool);
+  std::shared_ptr<PoolAdmin> pool = find_open_pool(place.pool);
   if (pool == nullptr) {
     return Error{ErrorCode::kNotFound, "this process has no pool " + place.pool + " open"};
   }

@@ -2,6 +2,7 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { BrokenPipe, Interrupted } from './failures.ts'
 import { Output } from './output.ts'
+import { ENGINE_VARIABLE } from '../repo/engine.ts'
 
 /** What every command gets: where the repo is, how to speak, and when to stop. */
 export interface Context {
@@ -14,6 +15,7 @@ export interface Context {
 
 export interface GlobalOptions {
   repo?: string
+  engine?: string
   json?: boolean
 }
 
@@ -26,6 +28,8 @@ export function repoPath(options: GlobalOptions): string {
 }
 
 export function createContext(options: GlobalOptions, signal: AbortSignal): Context {
+  // So for everything that this command opens and starts.
+  if (options.engine != null) process.env[ENGINE_VARIABLE] = options.engine
   return { repo: repoPath(options), out: new Output(options.json === true), signal }
 }
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { addAdd } from './commands/add.ts'
 import { addBlock } from './commands/block.ts'
 import { addCar } from './commands/car.ts'
@@ -14,9 +14,11 @@ import { addLs } from './commands/ls.ts'
 import { addNode } from './commands/node.ts'
 import { addPin } from './commands/pin.ts'
 import { addPinset } from './commands/pinset.ts'
+import { addPool } from './commands/pool.ts'
 import { addRefs } from './commands/refs.ts'
 import { addRepo } from './commands/repo.ts'
 import { addSnapshot } from './commands/snapshot.ts'
+import { ENGINES } from '../native.ts'
 import type { Group } from './group.ts'
 
 /** In the order of the help. What is heavy is loaded by the actions, not here. */
@@ -36,6 +38,7 @@ const groups = [
   addRepo,
   addIndex,
   addSnapshot,
+  addPool,
   addKubo,
   addCluster,
   addNode
@@ -45,6 +48,12 @@ export function createProgram(signal: AbortSignal): Command {
   const program = new Command('ipfs-zfs')
     .description('IPFS storage on OpenZFS')
     .option('--repo <path>', 'the repo; default: IPFS_ZFS_PATH, else ~/.ipfs-zfs')
+    .addOption(
+      new Option(
+        '--engine <engine>',
+        'whose ZFS; default: IPFS_ZFS_ENGINE, else what the repo was made with'
+      ).choices(ENGINES)
+    )
     .option('--json', 'results as JSON, one object a line; errors too')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })

@@ -1,7 +1,7 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { CorruptError, NewerVersionError, RepoMissingError } from '../errors.ts'
-import type { Layout } from '../native.ts'
+import { ENGINES, type Engine, type Layout } from '../native.ts'
 
 export const CONFIG_FILE = 'config.json'
 /** Present only while a repo is being made. */
@@ -18,6 +18,8 @@ export interface RepoConfig {
   }
   /** The dataset that holds all others of this repo. */
   root: string
+  /** Whose ZFS opens the pool, when nobody says. */
+  engine: Engine
   /** A rollback to this snapshot has begun; it is finished at the next open. */
   rollingBackTo?: string
 }
@@ -44,7 +46,7 @@ export async function writeConfig(folder: string, config: RepoConfig): Promise<v
     const path = relative(folder, vdev)
     return path.startsWith('..') || isAbsolute(path) ? vdev : path
   })
-  const stored = { format: FORMAT, engine: 'embedded', ...rest, pool: { ...pool, vdevs } }
+  const stored = { format: FORMAT, ...rest, pool: { ...pool, vdevs } }
   await writeDurably(join(folder, CONFIG_FILE), `${JSON.stringify(stored, null, 2)}\n`)
   await syncFolder(folder)
 }
@@ -92,9 +94,9 @@ function parseConfig(folder: string, path: string, text: string): RepoConfig {
   }
   const pool = (stored['pool'] ?? {}) as Record<string, unknown>
   const { name, layout, vdevs } = pool
-  const { root, rollingBackTo } = stored
+  const { root, engine, rollingBackTo } = stored
   check(path, stored['format'] === FORMAT, `"format" must be ${FORMAT}`)
-  check(path, stored['engine'] === 'embedded', '"engine" must be "embedded"')
+  check(path, ENGINES.includes(engine as Engine), `"engine" must be of ${ENGINES.join(', ')}`)
   check(path, typeof name === 'string' && name !== '', '"pool.name" must be a name')
   check(path, LAYOUTS.includes(layout as Layout), `"pool.layout" must be of ${LAYOUTS.join(', ')}`)
   check(path, isTexts(vdevs) && vdevs.length > 0, '"pool.vdevs" must be a list of paths')
@@ -106,7 +108,8 @@ function parseConfig(folder: string, path: string, text: string): RepoConfig {
   )
   const config: RepoConfig = {
     pool: { name, layout: layout as Layout, vdevs: vdevs.map(vdev => resolve(folder, vdev)) },
-    root
+    root,
+    engine: engine as Engine
   }
   return rollingBackTo == null ? config : { ...config, rollingBackTo }
 }

@@ -27,7 +27,10 @@ export function datasetNames(root: string, shards: number): DatasetNames {
  *   the zeros after a block's end in its slot would take space.
  * - atime=off: reading must not write.
  * - xattr=sa: what a kernel adds to a file (labels) stays in the file's own dnode.
- * - recordsize=128K: only for files made by others (a mounted shard); ours each have their own.
+ * - recordsize=4K: ours each have their own; a larger one here would make files grow to it that
+ *   the kernel engine made with smaller records and that hold only one so far.
+ * - sync=disabled: the intent log would put changes on disk out of order, and only a kernel can
+ *   replay it; what is acknowledged is on disk by its transaction group (docs/engines.md).
  * - redundant_metadata=most: the lowest level of indirect blocks has one copy less, which is the
  *   greater part of the metadata; losing one then costs the blocks under it, and verify lists them.
  */
@@ -36,6 +39,7 @@ export const ROOT_PROPERTIES: Properties = {
   compression: 'lz4',
   atime: 'off',
   xattr: 'sa',
-  recordsize: '128K',
+  recordsize: '4K',
+  sync: 'disabled',
   redundant_metadata: 'most'
 }

@@ -1,10 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BusyError, ExistsError } from '../errors.ts'
-import type { Native, Pool } from '../native.ts'
+import type { Native, Pool, VdevStatus } from '../native.ts'
 import { closeStores, openBackend, type OpenedBackend } from './backend.ts'
 import {
   CONFIG_FILE,
+  LAYOUTS,
   MAKING_FILE,
   parseObject,
   readIfThere,
@@ -31,7 +32,7 @@ export interface MadeRepo {
 export async function makeRepo(native: Native, folder: string, init: RepoInit): Promise<MadeRepo> {
   await asNotWritable(folder, mkdir(folder, { recursive: true }))
   await clearHalfMade(folder)
-  const plan = await planPool(folder, init)
+  const plan = await planPool(native, folder, init)
   const making = join(folder, MAKING_FILE)
   const marker = { pid: process.pid, pool: plan.config.pool.name, files: plan.newFiles }
   await asNotWritable(folder, writeDurably(making, `${JSON.stringify(marker, null, 2)}\n`))
@@ -54,14 +55,8 @@ export async function makeRepo(native: Native, folder: string, init: RepoInit): 
 }
 
 async function makePool(native: Native, plan: PoolPlan, init: RepoInit): Promise<OpenedBackend> {
-  const { config, sizeBytes, ashift, shards } = plan
-  const { arcMaxBytes } = init
-  const pool = await native.createPool({
-    ...config.pool,
-    sizeBytes,
-    ashift,
-    ...(arcMaxBytes == null ? {} : { arcMaxBytes })
-  })
+  const { config, shards } = plan
+  const pool = await (plan.isTenant ? openTenant(native, plan) : createPool(native, plan, init))
   try {
     await makeDatasets(pool, plan)
     const backend = await openBackend(native, pool, config, {
@@ -72,16 +67,67 @@ async function makePool(native: Native, plan: PoolPlan, init: RepoInit): Promise
     await native.syncPool(pool)
     return backend
   } catch (error) {
+    if (plan.isTenant) {
+      await destroyDatasets(pool, plan)
+    }
     await pool.close().catch(() => {})
     throw error
   }
 }
 
+async function createPool(native: Native, plan: PoolPlan, init: RepoInit): Promise<Pool> {
+  const { config, sizeBytes, ashift } = plan
+  const { arcMaxBytes } = init
+  return native.createPool({
+    ...config.pool,
+    sizeBytes,
+    ashift,
+    engine: config.engine,
+    ...(arcMaxBytes == null ? {} : { arcMaxBytes })
+  })
+}
+
+/** The pool is there; where it lies goes into the configuration, for the day it is moved. */
+async function openTenant(native: Native, { config }: PoolPlan): Promise<Pool> {
+  const pool = await native.openPool({ name: config.pool.name, vdevs: [], engine: 'kernel' })
+  if (await isThere(pool, config.root)) {
+    await pool.close()
+    throw new ExistsError(
+      `the pool ${config.pool.name} has a dataset ${config.root} already: it may be a repo whose ` +
+        'folder is elsewhere; choose another pool, or destroy it'
+    )
+  }
+  const { root } = await pool.status()
+  config.pool.vdevs = leavesOf(root).filter(path => path.startsWith('/'))
+  const top = root.children[0]?.name.replace(/-\d+$/, '')
+  config.pool.layout = LAYOUTS.find(layout => layout === top) ?? 'stripe'
+  return pool
+}
+
+async function isThere(pool: Pool, dataset: string): Promise<boolean> {
+  return pool.getProperties(dataset).then(
+    () => true,
+    () => false
+  )
+}
+
+function leavesOf({ name, children }: VdevStatus): string[] {
+  return children.length === 0 ? [name] : children.flatMap(leavesOf)
+}
+
 async function makeDatasets(pool: Pool, { config, shards }: PoolPlan): Promise<void> {
-  const names = datasetNames(config.root, shards)
-  await pool.createDataset(names.root, ROOT_PROPERTIES)
-  for (const dataset of [names.catalog, names.reserve, ...names.shards]) {
+  const { root, catalog, reserve, shards: names } = datasetNames(config.root, shards)
+  await pool.createDataset(root, ROOT_PROPERTIES)
+  for (const dataset of [catalog, reserve, ...names]) {
     await pool.createDataset(dataset, {})
+  }
+}
+
+/** In a pool of others nobody would take away later what is half made. */
+async function destroyDatasets(pool: Pool, { config, shards }: PoolPlan): Promise<void> {
+  const { root, catalog, reserve, shards: names } = datasetNames(config.root, shards)
+  for (const dataset of [...names, reserve, catalog, root]) {
+    await pool.destroyDataset(dataset).catch(() => {})
   }
 }
 

@@ -5,6 +5,7 @@ import { InvalidParametersError, RepoExistsError, RepoMissingError } from '../er
 import type { Native } from '../native.ts'
 import { closeBackend, openBackend, type OpenedBackend } from './backend.ts'
 import { MAKING_FILE, readConfig, type RepoConfig } from './config.ts'
+import { chosenEngine } from './engine.ts'
 import { asNotWritable, checkWritable } from './folder.ts'
 import { makeRepo } from './make-repo.ts'
 import { holdHere } from './open-here.ts'
@@ -75,6 +76,7 @@ async function openExisting(
   const pool = await native.openPool({
     name: config.pool.name,
     vdevs: config.pool.vdevs,
+    engine: chosenEngine(init.engine, config.engine),
     ...(arcMaxBytes == null ? {} : { arcMaxBytes })
   })
   let backend: OpenedBackend | undefined

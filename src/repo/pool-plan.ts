@@ -7,8 +7,9 @@ import {
   RepoExistsError,
   VdevTooSmallError
 } from '../errors.ts'
-import type { Layout } from '../native.ts'
+import type { Engine, Layout, Native } from '../native.ts'
 import { LAYOUTS, type RepoConfig } from './config.ts'
+import { chosenEngine } from './engine.ts'
 import type { PoolInit, RepoInit } from './types.ts'
 
 export const MIN_VDEV_BYTES = 64 * 1024 * 1024
@@ -36,11 +37,22 @@ export interface PoolPlan {
   shards: number
   /** Those of the vdevs that are not there yet. */
   newFiles: string[]
+  /** The kernel has the pool already: the repo becomes a tenant of it. */
+  isTenant: boolean
 }
 
 /** BadLayoutError, VdevTooSmallError, InvalidParametersError: before anything is touched. */
-export async function planPool(folder: string, init: RepoInit): Promise<PoolPlan> {
+export async function planPool(
+  native: Pick<Native, 'kernelHasPool'>,
+  folder: string,
+  init: RepoInit
+): Promise<PoolPlan> {
   const { pool = {}, shards = DEFAULT_SHARDS } = init
+  const engine = chosenEngine(init.engine, 'embedded')
+  checkInteger('shards', shards, 1, MAX_SHARDS)
+  if (pool.name != null && engine !== 'embedded' && native.kernelHasPool(pool.name)) {
+    return planTenant(pool.name, pool, engine, shards)
+  }
   const vdevs = (pool.vdevs ?? [join(folder, 'pool.img')]).map(vdev => resolve(vdev))
   const layout = pool.layout ?? 'stripe'
   checkLayout(layout, vdevs)
@@ -51,7 +63,6 @@ export async function planPool(folder: string, init: RepoInit): Promise<PoolPlan
     )
   }
   const { sizeBytes = DEFAULT_VDEV_BYTES, ashift = 12 } = pool
-  checkInteger('shards', shards, 1, MAX_SHARDS)
   checkInteger('pool.ashift', ashift, 9, 16)
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < MIN_VDEV_BYTES) {
     throw new VdevTooSmallError(
@@ -64,8 +75,25 @@ export async function planPool(folder: string, init: RepoInit): Promise<PoolPlan
       newFiles.push(vdev)
     }
   }
-  const config: RepoConfig = { pool: { name, vdevs, layout }, root: `${name}/ipfs` }
-  return { config, sizeBytes, ashift, shards, newFiles }
+  const config: RepoConfig = { pool: { name, vdevs, layout }, root: `${name}/ipfs`, engine }
+  return { config, sizeBytes, ashift, shards, newFiles, isTenant: false }
+}
+
+/** In a pool that somebody made: its vdevs and layout are read from it, not asked for. */
+function planTenant(name: string, pool: PoolInit, engine: Engine, shards: number): PoolPlan {
+  const given = (['vdevs', 'layout', 'sizeBytes', 'ashift'] as const).find(key => pool[key] != null)
+  if (given != null) {
+    throw new InvalidParametersError(
+      `the kernel has the pool ${name} already, and pool.${given} cannot be chosen for it: ` +
+        'leave it out, or choose another name for a pool of its own'
+    )
+  }
+  const config: RepoConfig = {
+    pool: { name, vdevs: [], layout: 'stripe' },
+    root: `${name}/ipfs`,
+    engine
+  }
+  return { config, sizeBytes: 0, ashift: 0, shards, newFiles: [], isTenant: true }
 }
 
 /** RepoExistsError when `pool` asks for another pool than the repo has. */

@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid'
 import type {
   DatasetStatus,
   Durability,
+  Engine,
   IndexStats,
   Layout,
   PoolStatus,
@@ -39,6 +40,11 @@ export interface RepoInit {
   shards?: number
   /** When a put is acknowledged. Default: `txg`. */
   durability?: Durability
+  /**
+   * Whose ZFS: `embedded`, `kernel`, or `auto` (the kernel when it has imported the pool). Default:
+   * IPFS_ZFS_ENGINE, else what the repo was made with or last imported by, else `embedded`.
+   */
+  engine?: Engine
   /** Upper bound of ZFS's cache. Default: a quarter of memory, at most 2 GiB. */
   arcMaxBytes?: number
 }

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <sys/dsl_destroy.h>
+#include <sys/zil.h>
 
 int iz_dataset_create(iz_pool_t* pool, const char* name) {
   if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
@@ -96,7 +97,10 @@ int iz_dataset_open(iz_pool_t* pool, const char* name, iz_dataset_t** out) {
     kmem_free(dataset, sizeof(*dataset));
     return (error);
   }
-  error = iz_zpl_setup(dataset);
+  /* To write before that would put the old changes on top of new ones when they are replayed. */
+  if (!dataset->readonly && (dataset->os->os_zil_header.zh_flags & ZIL_REPLAY_NEEDED) != 0)
+    error = IZ_EREPLAY;
+  if (error == 0) error = iz_zpl_setup(dataset);
   if (error != 0) {
     dmu_objset_disown(dataset->os, B_TRUE, dataset);
     kmem_free(dataset, sizeof(*dataset));

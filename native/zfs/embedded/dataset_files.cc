@@ -1,21 +1,15 @@
 #include "dataset_files.h"
 
-#include <bit>
 #include <cerrno>
 #include <mutex>
 
-#include "errors.h"
+#include "../errors.h"
+#include "../file_limits.h"
 
 namespace ipfs_zfs::embedded {
 namespace {
 
-constexpr size_t kApplyLimitBytes = 32 << 20;
-constexpr size_t kApplyLimitOps = 4096;
-constexpr size_t kReplaceLimitBytes = 16 << 20;
-constexpr uint32_t kRecordMinBytes = 4096;
-constexpr uint32_t kRecordMaxBytes = 16 << 20;
 constexpr uint32_t kReplaceRecordBytes = 128 << 10;
-constexpr uint64_t kFileMaxBytes = uint64_t{1} << 62;
 
 // The two engines share dataset_files.h; the C face has the same layout and no C++.
 static_assert(sizeof(Piece) == sizeof(iz_piece_t) &&
@@ -29,10 +23,6 @@ uint64_t total_bytes(std::span<const Piece> pieces) {
   uint64_t bytes = 0;
   for (const Piece& piece : pieces) bytes += piece.size_bytes;
   return bytes;
-}
-
-bool is_out_of_range(uint64_t offset_bytes, uint64_t length_bytes) {
-  return length_bytes > kFileMaxBytes || offset_bytes > kFileMaxBytes - length_bytes;
 }
 
 Error invalid(std::string message) { return {ErrorCode::kInvalid, std::move(message)}; }
@@ -94,11 +84,7 @@ void EmbeddedFiles::let_go_and_free(FileId file) {
 }
 
 Result<FileId> EmbeddedFiles::create(std::string_view path, uint32_t record_size_bytes) {
-  if (!std::has_single_bit(record_size_bytes) || record_size_bytes < kRecordMinBytes ||
-      record_size_bytes > kRecordMaxBytes) {
-    return invalid("a record size of " + std::to_string(record_size_bytes) +
-                   " is not a power of two from 4096 to 16777216");
-  }
+  if (!is_record_size(record_size_bytes)) return invalid_record_size(record_size_bytes);
   FileId file = 0;
   const int error = iz_create(dataset_, std::string(path).c_str(), record_size_bytes, &file);
   if (error != 0) return make_error(error, "cannot create " + path_of(path));
@@ -167,11 +153,7 @@ Status EmbeddedFiles::truncate(FileId file, uint64_t size_bytes) {
 size_t EmbeddedFiles::apply_limit_bytes() const { return kApplyLimitBytes; }
 
 Result<Txg> EmbeddedFiles::apply(std::span<const FileOp> ops) {
-  if (ops.size() > kApplyLimitOps) {
-    return Error{ErrorCode::kTooLarge, std::to_string(ops.size()) +
-                                           " changes in one batch; split "
-                                           "it at 4096"};
-  }
+  if (ops.size() > kApplyLimitOps) return too_many_ops(ops.size());
   std::vector<Use> uses;  // few files a batch, so a linear search
   std::vector<FileId> used_ids;
   std::vector<iz_change_t> changes;
@@ -196,12 +178,7 @@ Result<Txg> EmbeddedFiles::apply(std::span<const FileOp> ops) {
     changes.push_back({uses[at - 1].file(), is_punch ? 1 : 0, op.offset_bytes, length_bytes,
                        c_pieces(op.pieces), op.pieces.size()});
   }
-  if (written_bytes > kApplyLimitBytes) {
-    return Error{ErrorCode::kTooLarge, std::to_string(written_bytes) +
-                                           " bytes in one batch; the "
-                                           "limit is " +
-                                           std::to_string(kApplyLimitBytes)};
-  }
+  if (written_bytes > kApplyLimitBytes) return too_many_bytes(written_bytes);
   if (changes.empty()) return open_txg();
   Txg txg = 0;
   const int error = iz_apply(dataset_, changes.data(), changes.size(), &txg);

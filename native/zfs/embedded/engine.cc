@@ -6,17 +6,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <map>
 #include <mutex>
 
 #include "arena.h"
-#include "errors.h"
-#include "labels.h"
+#include "../errors.h"
+#include "../import.h"
+#include "../labels.h"
 #include "memory.h"
 #include "pool.h"
-#include "pool_lock.h"
-#include "vdev_tree.h"
+#include "../pool_lock.h"
+#include "../vdev_tree.h"
 #include "zfs_calls.h"
 
 namespace ipfs_zfs::embedded {
@@ -69,93 +69,13 @@ Result<std::shared_ptr<EmbeddedPool>> hold(const std::string& name, PoolLock loc
   return pool;
 }
 
-// A pool file has no exclusive open as a device has; this is how a kernel on this machine shows
-// that it imported the pool.
 Status check_kernel(const std::string& name, nvlist* config) {
-  std::ifstream imported("/proc/spl/kstat/zfs/" + name + "/guid");
-  uint64_t guid = 0, kernels_guid = 0;
+  uint64_t guid = 0;
   (void)nvlist_lookup_uint64(config, ZPOOL_CONFIG_POOL_GUID, &guid);
-  if (imported >> kernels_guid && kernels_guid == guid) {
-    return Error{ErrorCode::kInUse, "the pool '" + name +
-                                        "' is imported by this machine's kernel; "
-                                        "run `zpool export " +
-                                        name +
-                                        "` first, or use the kernel "
-                                        "engine"};
-  }
-  return {};
-}
-
-std::string unsupported_features(nvlist* config) {
-  nvlist* info = nullptr;
-  nvlist* features = nullptr;
-  std::string names;
-  if (nvlist_lookup_nvlist(config, ZPOOL_CONFIG_LOAD_INFO, &info) != 0 ||
-      nvlist_lookup_nvlist(info, ZPOOL_CONFIG_UNSUP_FEAT, &features) != 0) {
-    return names;
-  }
-  for (nvpair_t* pair = nvlist_next_nvpair(features, nullptr); pair != nullptr;
-       pair = nvlist_next_nvpair(features, pair)) {
-    names += (names.empty() ? "" : ", ") + std::string(nvpair_name(pair));
-  }
-  return names;
-}
-
-Error import_error(int error, const std::string& name, nvlist* config,
-                   const std::vector<std::string>& missing) {
-  if (error == ENOTSUP) {
-    const std::string features = unsupported_features(config);
-    return {ErrorCode::kNewerVersion, "the pool '" + name +
-                                          "' uses features that this version "
-                                          "does not have" +
-                                          (features.empty() ? "" : " (" + features + ")") +
-                                          "; open it with a newer one"};
-  }
-  if (error == EBADF || error == EREMOTEIO) {
-    return {ErrorCode::kInUse,
-            "the pool '" + name +
-                "' was last used by another machine and not "
-                "closed there; close it there, or `zpool import -f` and export it once"};
-  }
-  if (!missing.empty()) {
-    return {ErrorCode::kNotFound, missing.front() + " does not exist, and the pool '" + name +
-                                      "' cannot be opened without it; bring it back"};
-  }
-  if (error == ENOSPC || error == EROFS || error == EACCES) {
-    return make_error(error, "cannot open the pool '" + name + "'");
-  }
-  return {ErrorCode::kNotAPool, "the pool '" + name + "' is damaged or lacks devices (" +
-                                    make_error(error, "import").message +
-                                    "); restore them, or try `zpool import -F`"};
-}
-
-struct PathCheck {
-  std::vector<std::string> present;
-  std::vector<std::string> missing;
-};
-
-Result<PathCheck> check_paths(const std::vector<std::string>& vdevs) {
-  PathCheck check;
-  for (const std::string& path : vdevs) {
-    if (path.empty() || path[0] != '/') {
-      return Error{ErrorCode::kInvalid, "'" + path + "' is no absolute path"};
-    }
-    if (access(path.c_str(), F_OK) != 0) {
-      check.missing.push_back(path);
-    } else if (access(path.c_str(), R_OK | W_OK) != 0) {
-      return Error{ErrorCode::kNotWritable, path +
-                                                " cannot be written; run as its owner, or "
-                                                "change its permissions"};
-    } else {
-      check.present.push_back(path);
-    }
-  }
-  if (vdevs.empty()) return Error{ErrorCode::kInvalid, "no vdev was given"};
-  if (check.present.empty()) {
-    return Error{ErrorCode::kNotFound,
-                 vdevs.front() + " does not exist; create a pool there first"};
-  }
-  return check;
+  if (guid == 0 || kernels_pool_guid(name) != guid) return {};
+  return Error{ErrorCode::kInUse, "the pool '" + name +
+                                      "' is imported by this machine's kernel; run `zpool export " +
+                                      name + "` first, or use the kernel engine"};
 }
 
 }  // namespace

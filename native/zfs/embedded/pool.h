@@ -9,7 +9,7 @@
 #include <string>
 
 #include "../pool_admin.h"
-#include "pool_lock.h"
+#include "../pool_lock.h"
 #include "zfs_calls.h"
 
 namespace ipfs_zfs::embedded {
@@ -63,8 +63,5 @@ class EmbeddedPool final : public PoolAdmin, public std::enable_shared_from_this
   std::condition_variable files_changed_;
   std::map<std::string, std::weak_ptr<EmbeddedFiles>> files_;
 };
-
-// Of a pool's statistics, as spa_get_stats() gives them.
-PoolStatus parse_status(const std::string& name, struct nvlist* stats, bool is_suspended);
 
 }  // namespace ipfs_zfs::embedded

@@ -6,8 +6,9 @@
 #include <set>
 
 #include "dataset_files.h"
-#include "errors.h"
-#include "labels.h"
+#include "../errors.h"
+#include "../labels.h"
+#include "../pool_status.h"
 #include "pool.h"
 
 namespace ipfs_zfs::embedded {

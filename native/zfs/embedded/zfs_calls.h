@@ -10,15 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../error_numbers.h"
+#include "../property_text.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum {
-  IZ_ESUSPENDED = 5001, /* the pool stopped after a lost device */
-  IZ_ECHECKSUM = 5002,  /* data whose checksum is wrong, and no good copy */
-  IZ_EREADONLY = 5003,  /* a snapshot, or a pool opened read-only */
-};
 
 struct nvlist;
 typedef struct iz_pool iz_pool_t;
@@ -84,7 +81,6 @@ int iz_clone(iz_pool_t* pool, const char* snapshot, const char* name);
 
 /* properties.c: `iz_properties_set` checks all values before it changes any; what it does not
  * like is described in `problem`. */
-typedef void iz_property_cb_t(void* context, const char* name, const char* value);
 int iz_properties_each(iz_pool_t* pool, const char* dataset, iz_property_cb_t* callback,
                        void* context);
 int iz_properties_check(const char* const* names, const char* const* values, size_t count,

@@ -5,9 +5,9 @@
 
 #include <sys/fs/zfs.h>
 
-#include "zfs_calls.h"
+#include "error_numbers.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 namespace {
 
 const char* advice(int error) {
@@ -16,6 +16,9 @@ const char* advice(int error) {
       return "the pool stopped because a device is lost; bring it back, then clear the errors";
     case IZ_ECHECKSUM: return "the data on disk is damaged and there is no good copy";
     case IZ_EREADONLY: return "it is read-only";
+    case IZ_EREPLAY:
+      return "a kernel that stopped left changes in its intent log, which only a kernel can "
+             "replay; mount it there once (`ipfs-zfs pool import`), then export it";
     case ENOENT: return "it does not exist";
     case ESRCH: return "there is no such snapshot of it";
     case EEXIST: return "it exists already";
@@ -51,6 +54,7 @@ ErrorCode error_code(int error) {
     case EEXIST: return ErrorCode::kExists;
     case ENOSPC:
     case EDQUOT: return ErrorCode::kNoSpace;
+    case IZ_EREPLAY:
     case EBUSY:
     case ENOTEMPTY: return ErrorCode::kBusy;
     case E2BIG:
@@ -70,4 +74,4 @@ Error make_error(int error, const std::string& what) {
   return {error_code(error), what + ": " + advice(error)};
 }
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

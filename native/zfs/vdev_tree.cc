@@ -13,7 +13,7 @@
 
 #include "errors.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 namespace {
 
 constexpr uint64_t kSmallestBytes = uint64_t{64} << 20;
@@ -184,4 +184,4 @@ Nvlist vdev_tree(const PoolCreate& pool) {
   return root;
 }
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "../../result.h"
+#include "../result.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 
 ErrorCode error_code(int error);
 
@@ -16,4 +16,4 @@ inline Status status_of(int error, const std::string& what) {
   return error == 0 ? Status() : Status(make_error(error, what));
 }
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

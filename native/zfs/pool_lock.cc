@@ -10,7 +10,7 @@
 
 #include "errors.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 namespace {
 
 bool is_device(const std::string& path) {
@@ -91,4 +91,4 @@ void PoolLock::release() {
   held_.clear();
 }
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

@@ -12,7 +12,7 @@
 
 #include "errors.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 
 void NvlistDeleter::operator()(nvlist* list) const { nvlist_free(list); }
 
@@ -156,4 +156,4 @@ Result<Nvlist> pool_config(const std::string& name, const std::vector<std::strin
   return build_config(labels);
 }
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "../../result.h"
+#include "../result.h"
 
 struct nvlist;
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 
 struct NvlistDeleter {
   void operator()(nvlist* list) const;
@@ -23,4 +23,4 @@ Result<Nvlist> read_label(const std::string& path);
 // that are not among `paths` are left where the labels say.
 Result<Nvlist> pool_config(const std::string& name, const std::vector<std::string>& paths);
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

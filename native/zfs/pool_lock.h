@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "../../result.h"
+#include "../result.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 
 // A file vdev has `<vdev>.lock` beside it, locked with flock(2) and holding the owner's process
 // id. A block device is opened exclusively instead, which also keeps the kernel's ZFS away.
@@ -35,4 +35,4 @@ class PoolLock {
   std::vector<Held> held_;
 };
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "../pool_admin.h"
+#include "pool_admin.h"
 #include "labels.h"
 
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 
 Status check_layout(const PoolCreate& pool);
 
@@ -24,4 +24,4 @@ class NewFiles {
 
 Nvlist vdev_tree(const PoolCreate& pool);
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

@@ -1,13 +1,12 @@
-// From OpenZFS's statistics to PoolStatus: what `zpool status` would print.
+#include "pool_status.h"
+
 #include <libnvpair.h>
 #include <sys/fs/zfs.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "pool.h"
-
-namespace ipfs_zfs::embedded {
+namespace ipfs_zfs {
 namespace {
 
 uint64_t number_in(nvlist* list, const char* key) {
@@ -112,4 +111,4 @@ PoolStatus parse_status(const std::string& name, nvlist* stats, bool is_suspende
   return status;
 }
 
-}  // namespace ipfs_zfs::embedded
+}  // namespace ipfs_zfs

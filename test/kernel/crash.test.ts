@@ -1,0 +1,77 @@
+/**
+ * Kills the whole kernel in the middle of writing, as a power cut would (`ROUNDS=20` for more):
+ * the next one imports the pool, and all that was acknowledged is there.
+ */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { once } from 'node:events'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { openRepo } from '../../src/index.ts'
+import { Random } from '../random.ts'
+import { inLab, labFolder, nodeCommand, startLab, whyNoLab } from './lab.ts'
+import { expectCleanPool } from './zdb.ts'
+
+const test = suite('kernel crash')
+const without = whyNoLab()
+if (without != null) console.log(`skipped: ${without}`)
+const labTest = without == null ? test : test.skip
+
+const ROUNDS = Number(process.env['ROUNDS'] ?? 2)
+const MIB = 1024 * 1024
+const repoInLab = '/run/lab/out/repo'
+
+/** Lines that were acknowledged before the kernel died. */
+async function writeAndKill(out: string, seed: string, first: number, lines: number) {
+  const command = nodeCommand('test/repo/crash-child.ts', [repoInLab, seed, String(first)])
+  const child = startLab(command, { out })
+  const acknowledged: string[] = []
+  const exited = once(child, 'close')
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += String(chunk)))
+  for await (const line of createInterface({ input: child.stdout! })) {
+    acknowledged.push(line)
+    if (acknowledged.length === lines) {
+      child.kill('SIGTERM')
+    }
+  }
+  const [code] = (await exited) as [number]
+  assert.is(code, 143, `the child ended by itself: ${stderr}`)
+  return acknowledged
+}
+
+labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
+  const out = labFolder()
+  const random = new Random('kernel-crash')
+  const seed = String(random.seed)
+  const made = await openRepo({
+    path: join(out, 'repo'),
+    create: true,
+    engine: 'embedded',
+    pool: { sizeBytes: 4096 * MIB }
+  })
+  const { pool } = await made.stat()
+  await made.close()
+  const all: string[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    all.push(...(await writeAndKill(out, seed, round * 1_000_000, 50 + random.int(400))))
+    writeFileSync(join(out, 'acknowledged'), all.join('\n'))
+    const check = ['test/kernel/inside/check.ts', [repoInLab, seed, '/run/lab/out/acknowledged']]
+    const ran = await inLab(nodeCommand(check[0] as string, check[1] as string[]), { out })
+    assert.is(ran.code, 0, `seed ${seed}, round ${round}: ${ran.stdout}${ran.stderr}`)
+    console.log(`round ${round}: ${ran.stdout.trim()}`)
+    expectCleanPool(join(out, 'repo'), pool.name)
+  }
+  // And the other engine after a crash of this one.
+  all.push(...(await writeAndKill(out, seed, ROUNDS * 1_000_000, 100)))
+  writeFileSync(join(out, 'acknowledged'), all.join('\n'))
+  const args = ['test/kernel/inside/check.ts', join(out, 'repo'), seed, join(out, 'acknowledged')]
+  const ran = spawnSync(process.execPath, args, {
+    env: { ...process.env, IPFS_ZFS_ENGINE: 'embedded' }
+  })
+  assert.is(ran.status, 0, `seed ${seed}: ${String(ran.stdout)}${String(ran.stderr)}`)
+})
+
+test.run()
