@@ -10,6 +10,8 @@ Every command works with and without a daemon: when a daemon holds the repo, the
 its RPC; else it opens the repo itself, and nothing uses the network.
 
 - **Repo**: \`--repo PATH\`, else \`IPFS_ZFS_PATH\`, else \`~/.ipfs-zfs\`.
+- **Engine**: whose ZFS opens the pool, \`--engine embedded|kernel|auto\`, else \`IPFS_ZFS_ENGINE\`, else
+  what the repo was made with or last imported by ([engines](engines.md)).
 - **\`--json\`**, before or after the command: one JSON object a line on standard output; a failure is
   \`{"error":{"code":"ERR_…","message":"…"}}\` on standard error. Contents (\`cat\`, \`block get\`,
   \`dag get\`, \`export\` without \`-o\`) are written as they are.

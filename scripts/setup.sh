@@ -125,8 +125,12 @@ if [ -z "${OPENZFS_PREFIX:-}" ]; then
   OPENZFS_PREFIX=$(scripts/openzfs.sh release)
 fi
 export OPENZFS_PREFIX
-[ $tests = yes ] && scripts/openzfs.sh assert >/dev/null
-[ $tests = yes ] && install_go
+if [ $tests = yes ]; then
+  scripts/openzfs.sh assert >/dev/null
+  install_go
+  scripts/kernel-lab-build.sh >/dev/null ||
+    say "this machine has no kernel lab (see above); the tests that need it are skipped"
+fi
 build_addon
 build_typescript
 [ $tests = yes ] && build_go_programs

@@ -97,10 +97,27 @@ export interface DamagedRecord {
   record: number
 }
 
+export interface SendOptions {
+  /** An older snapshot, or a bookmark: only what changed since. */
+  from?: string
+  /** Records as they are stored. */
+  compressed?: boolean
+  /** Encrypted records as they are stored, which needs no key. */
+  raw?: boolean
+}
+
+export interface ReceiveOptions {
+  /** Roll an existing dataset back to its newest snapshot first. */
+  force?: boolean
+  /** Keep what came of a stream that ended too early. */
+  resumable?: boolean
+}
+
 export interface Pool {
   status(): Promise<PoolStatus>
   clearErrors(): Promise<void>
-  createDataset(name: string, properties: Properties): Promise<void>
+  /** With a key (32 bytes) it is encrypted, and its key is loaded. */
+  createDataset(name: string, properties: Properties, key?: Uint8Array): Promise<void>
   destroyDataset(name: string): Promise<void>
   listDatasets(root: string): Promise<DatasetStatus[]>
   setProperties(name: string, properties: Properties): Promise<void>
@@ -110,6 +127,18 @@ export interface Pool {
   rollback(snapshot: string): Promise<void>
   destroySnapshots(names: string[]): Promise<void>
   clone(snapshot: string, name: string): Promise<void>
+  /** A held snapshot cannot be destroyed. */
+  hold(snapshot: string, tag: string): Promise<void>
+  release(snapshot: string, tag: string): Promise<void>
+  /** `dataset#name`: where an incremental stream may begin when the snapshot itself is gone. */
+  bookmark(snapshot: string, name: string): Promise<void>
+  /** Keys have 32 bytes. */
+  loadKey(dataset: string, key: Uint8Array): Promise<void>
+  unloadKey(dataset: string): Promise<void>
+  changeKey(dataset: string, key: Uint8Array): Promise<void>
+  /** The stream of zfs-send(8), to an open file, pipe or socket. */
+  send(snapshot: string, fd: number, options?: SendOptions): Promise<void>
+  receive(snapshot: string, fd: number, options?: ReceiveOptions): Promise<void>
   scrubStart(): Promise<void>
   scrubStop(): Promise<void>
   damagedRecords(): Promise<DamagedRecord[]>
@@ -357,7 +386,12 @@ interface Addon {
   syncPool(pool: PoolHandle): Promise<void>
   poolStatus(pool: PoolHandle): Promise<PoolStatus>
   clearErrors(pool: PoolHandle): Promise<void>
-  createDataset(pool: PoolHandle, name: string, properties: Properties): Promise<void>
+  createDataset(
+    pool: PoolHandle,
+    name: string,
+    properties: Properties,
+    key: Uint8Array | undefined
+  ): Promise<void>
   destroyDataset(pool: PoolHandle, name: string): Promise<void>
   listDatasets(pool: PoolHandle, root: string): Promise<DatasetStatus[]>
   setProperties(pool: PoolHandle, name: string, properties: Properties): Promise<void>
@@ -367,6 +401,14 @@ interface Addon {
   rollback(pool: PoolHandle, snapshot: string): Promise<void>
   destroySnapshots(pool: PoolHandle, names: string[]): Promise<void>
   clone(pool: PoolHandle, snapshot: string, name: string): Promise<void>
+  hold(pool: PoolHandle, snapshot: string, tag: string): Promise<void>
+  release(pool: PoolHandle, snapshot: string, tag: string): Promise<void>
+  bookmark(pool: PoolHandle, snapshot: string, name: string): Promise<void>
+  loadKey(pool: PoolHandle, dataset: string, key: Uint8Array): Promise<void>
+  unloadKey(pool: PoolHandle, dataset: string): Promise<void>
+  changeKey(pool: PoolHandle, dataset: string, key: Uint8Array): Promise<void>
+  send(pool: PoolHandle, snapshot: string, options: SendOptions, fd: number): Promise<void>
+  receive(pool: PoolHandle, snapshot: string, options: ReceiveOptions, fd: number): Promise<void>
   scrubStart(pool: PoolHandle): Promise<void>
   scrubStop(pool: PoolHandle): Promise<void>
   damagedRecords(pool: PoolHandle): Promise<DamagedRecord[]>
@@ -551,6 +593,13 @@ function checkKeys(keys: unknown): asserts keys is Uint8Array {
   }
 }
 
+function checkWrappingKey(key: unknown): asserts key is Uint8Array {
+  if (!isUint8Array(key) || key.length !== KEY_BYTES) {
+    throw new InvalidParametersError(`an encryption key is a Uint8Array of ${KEY_BYTES} bytes`)
+  }
+  }
+}
+
 function checkDurability(durability: unknown): boolean {
   if (durability !== 'txg' && durability !== 'flush') {
     throw new InvalidParametersError("durability must be 'txg' or 'flush'")
@@ -651,10 +700,11 @@ class NativePool implements Pool {
     return settled(this.#addon.clearErrors(this.#handle))
   }
 
-  async createDataset(name: string, properties: Properties): Promise<void> {
+  async createDataset(name: string, properties: Properties, key?: Uint8Array): Promise<void> {
     checkString(name, 'the name of a dataset')
     checkProperties(properties)
-    return settled(this.#addon.createDataset(this.#handle, name, properties))
+    if (key != null) checkWrappingKey(key)
+    return settled(this.#addon.createDataset(this.#handle, name, properties, key))
   }
 
   async destroyDataset(name: string): Promise<void> {
@@ -702,6 +752,54 @@ class NativePool implements Pool {
     checkString(snapshot, 'the name of a snapshot')
     checkString(name, 'the name of a dataset')
     return settled(this.#addon.clone(this.#handle, snapshot, name))
+  }
+
+  async hold(snapshot: string, tag: string): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    checkString(tag, 'the tag of a hold')
+    return settled(this.#addon.hold(this.#handle, snapshot, tag))
+  }
+
+  async release(snapshot: string, tag: string): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    checkString(tag, 'the tag of a hold')
+    return settled(this.#addon.release(this.#handle, snapshot, tag))
+  }
+
+  async bookmark(snapshot: string, name: string): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    checkString(name, 'the name of a bookmark')
+    return settled(this.#addon.bookmark(this.#handle, snapshot, name))
+  }
+
+  async loadKey(dataset: string, key: Uint8Array): Promise<void> {
+    checkString(dataset, 'the name of a dataset')
+    checkWrappingKey(key)
+    return settled(this.#addon.loadKey(this.#handle, dataset, key))
+  }
+
+  async unloadKey(dataset: string): Promise<void> {
+    checkString(dataset, 'the name of a dataset')
+    return settled(this.#addon.unloadKey(this.#handle, dataset))
+  }
+
+  async changeKey(dataset: string, key: Uint8Array): Promise<void> {
+    checkString(dataset, 'the name of a dataset')
+    checkWrappingKey(key)
+    return settled(this.#addon.changeKey(this.#handle, dataset, key))
+  }
+
+  async send(snapshot: string, fd: number, options: SendOptions = {}): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    checkInteger(fd, 'a file descriptor', 0, 2 ** 31 - 1)
+    if (options.from != null) checkString(options.from, 'the name of a snapshot or bookmark')
+    return settled(this.#addon.send(this.#handle, snapshot, options, fd))
+  }
+
+  async receive(snapshot: string, fd: number, options: ReceiveOptions = {}): Promise<void> {
+    checkString(snapshot, 'the name of a snapshot')
+    checkInteger(fd, 'a file descriptor', 0, 2 ** 31 - 1)
+    return settled(this.#addon.receive(this.#handle, snapshot, options, fd))
   }
 
   async scrubStart(): Promise<void> {

@@ -98,6 +98,30 @@ EngineOptions engine_options_from(const Napi::Object& options) {
           .arc_max_bytes = number_from(options.Get("arcMaxBytes"), 0)};
 }
 
+SendOptions send_options_from(const Napi::Value& value) {
+  const Napi::Object options = value.ToObject();
+  SendOptions send;
+  const Napi::Value from = options.Get("from");
+  if (!from.IsUndefined()) send.from = string_from(from);
+  send.compressed = options.Get("compressed").ToBoolean();
+  send.raw = options.Get("raw").ToBoolean();
+  return send;
+}
+
+ReceiveOptions receive_options_from(const Napi::Value& value) {
+  const Napi::Object options = value.ToObject();
+  return {.force = options.Get("force").ToBoolean(),
+          .resumable = options.Get("resumable").ToBoolean()};
+}
+
+Key32 wrapping_key_from(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const std::span<const uint8_t> bytes = bytes_from(value);
+  return {bytes.begin(), bytes.end()};
+}
+
+int descriptor_from(const Napi::Value& value) { return static_cast<int>(number_from(value, 0)); }
+
 std::span<const uint8_t> bytes_from(const Napi::Value& value) {
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;

@@ -20,6 +20,10 @@ std::string string_from(const Napi::Value& value);
 std::vector<std::string> strings_from(const Napi::Value& value);
 Properties properties_from(const Napi::Value& value);
 PoolCreate pool_create_from(const Napi::Object& options);
+SendOptions send_options_from(const Napi::Value& value);
+ReceiveOptions receive_options_from(const Napi::Value& value);
+Key32 wrapping_key_from(const Napi::Value& value);  // undefined: none
+int descriptor_from(const Napi::Value& value);
 EngineOptions engine_options_from(const Napi::Object& options);
 std::span<const uint8_t> bytes_from(const Napi::Value& value);  // valid while JavaScript waits
 Key key_from(const Napi::Value& value);                         // undefined: the smallest key

@@ -145,9 +145,8 @@ Napi::Value export_pool(const Napi::CallbackInfo& info) {
   std::string name = string_from(info[0]);
   if (info.Env().IsExceptionPending()) return {};
   return Env::of(info.Env())
-      .start(Lane::kAdmin, std::make_unique<MovePool>([name = std::move(name)] {
-               return kernel::export_pool(name);
-             }));
+      .start(Lane::kAdmin, std::make_unique<MovePool>(
+                               [name = std::move(name)] { return kernel::export_pool(name); }));
 }
 
 Napi::Value kernel_has_pool(const Napi::CallbackInfo& info) {
@@ -179,8 +178,10 @@ Napi::Value clear_errors(const Napi::CallbackInfo& info) {
 
 Napi::Value create_dataset(const Napi::CallbackInfo& info) {
   return call_pool<void>(info, Lane::kAdmin,
-                         [name = string_from(info[1]), properties = properties_from(info[2])](
-                             PoolAdmin& pool) { return pool.create_dataset(name, properties); });
+                         [name = string_from(info[1]), properties = properties_from(info[2]),
+                          key = wrapping_key_from(info[3])](PoolAdmin& pool) {
+                           return pool.create_dataset(name, properties, key);
+                         });
 }
 
 Napi::Value destroy_dataset(const Napi::CallbackInfo& info) {
@@ -237,6 +238,58 @@ Napi::Value clone(const Napi::CallbackInfo& info) {
                              PoolAdmin& pool) { return pool.clone(snapshot, name); });
 }
 
+Napi::Value hold(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [snapshot = string_from(info[1]), tag = string_from(info[2])](
+                             PoolAdmin& pool) { return pool.hold(snapshot, tag); });
+}
+
+Napi::Value release(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [snapshot = string_from(info[1]), tag = string_from(info[2])](
+                             PoolAdmin& pool) { return pool.release(snapshot, tag); });
+}
+
+Napi::Value bookmark(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [snapshot = string_from(info[1]), name = string_from(info[2])](
+                             PoolAdmin& pool) { return pool.bookmark(snapshot, name); });
+}
+
+Napi::Value load_key(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [dataset = string_from(info[1]), key = wrapping_key_from(info[2])](
+                             PoolAdmin& pool) { return pool.load_key(dataset, key); });
+}
+
+Napi::Value unload_key(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin, [dataset = string_from(info[1])](PoolAdmin& pool) {
+    return pool.unload_key(dataset);
+  });
+}
+
+Napi::Value change_key(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [dataset = string_from(info[1]), key = wrapping_key_from(info[2])](
+                             PoolAdmin& pool) { return pool.change_key(dataset, key); });
+}
+
+Napi::Value send(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [snapshot = string_from(info[1]), options = send_options_from(info[2]),
+                          fd = descriptor_from(info[3])](PoolAdmin& pool) {
+                           return pool.send(snapshot, options, fd);
+                         });
+}
+
+Napi::Value receive(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin,
+                         [snapshot = string_from(info[1]), options = receive_options_from(info[2]),
+                          fd = descriptor_from(info[3])](PoolAdmin& pool) {
+                           return pool.receive(snapshot, options, fd);
+                         });
+}
+
 Napi::Value scrub_start(const Napi::CallbackInfo& info) {
   return call_pool<void>(info, Lane::kAdmin, [](PoolAdmin& pool) { return pool.scrub_start(); });
 }
@@ -273,6 +326,14 @@ void add_pool_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("rollback", Napi::Function::New<rollback>(env));
   exports.Set("destroySnapshots", Napi::Function::New<destroy_snapshots>(env));
   exports.Set("clone", Napi::Function::New<clone>(env));
+  exports.Set("hold", Napi::Function::New<hold>(env));
+  exports.Set("release", Napi::Function::New<release>(env));
+  exports.Set("bookmark", Napi::Function::New<bookmark>(env));
+  exports.Set("loadKey", Napi::Function::New<load_key>(env));
+  exports.Set("unloadKey", Napi::Function::New<unload_key>(env));
+  exports.Set("changeKey", Napi::Function::New<change_key>(env));
+  exports.Set("send", Napi::Function::New<send>(env));
+  exports.Set("receive", Napi::Function::New<receive>(env));
   exports.Set("scrubStart", Napi::Function::New<scrub_start>(env));
   exports.Set("scrubStop", Napi::Function::New<scrub_stop>(env));
   exports.Set("damagedRecords", Napi::Function::New<damaged_records>(env));

@@ -7,15 +7,15 @@ namespace ipfs_zfs::addon {
 
 namespace {
 
-class PoolFiles : public Durable {
+class WholePool : public Durable {
  public:
-  explicit PoolFiles(std::shared_ptr<DatasetFiles> files) : files_(std::move(files)) {}
+  explicit WholePool(std::shared_ptr<PoolAdmin> pool) : pool_(std::move(pool)) {}
   Status wait_durable(const CommitPoint& point) override {
-    return files_->wait_durable(point.shard_txgs.front());
+    return pool_->wait_durable(point.shard_txgs.front());
   }
 
  private:
-  std::shared_ptr<DatasetFiles> files_;
+  std::shared_ptr<PoolAdmin> pool_;
 };
 
 }  // namespace
@@ -69,14 +69,12 @@ Status SharedPool::release(bool keep) {
 }
 
 Result<Wait> SharedPool::everything_so_far() {
-  Result<PoolStatus> status = admin_->status();
-  if (!status) return status.error();
-  Result<std::shared_ptr<DatasetFiles>> files = admin_->open_files(status->name);
-  if (!files) return files.error();
+  const Result<Txg> newest = admin_->open_txg();
+  if (!newest) return newest.error();
   Wait wait;
   wait.committer = &committer_;
-  wait.point.shard_txgs = {(*files)->open_txg()};
-  wait.what = std::make_shared<PoolFiles>(*std::move(files));
+  wait.point.shard_txgs = {*newest};
+  wait.what = std::make_shared<WholePool>(admin_);
   return wait;
 }
 

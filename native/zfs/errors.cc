@@ -74,4 +74,42 @@ Error make_error(int error, const std::string& what) {
   return {error_code(error), what + ": " + advice(error)};
 }
 
+Error receive_error(int error, const std::string& snapshot) {
+  const std::string what = "cannot receive " + snapshot;
+  switch (error) {
+    case EPIPE:
+    case ZFS_ERR_STREAM_TRUNCATED:
+    case IZ_ECHECKSUM:
+    case EBADE:
+      return {ErrorCode::kIo, what + ": the stream was cut short or damaged; send it again"};
+    case ETXTBSY:
+      return {ErrorCode::kBusy, what +
+                                    ": the dataset changed since its newest snapshot; roll it "
+                                    "back to that, or receive with force"};
+    case ENODEV:
+      return {ErrorCode::kInvalid, what +
+                                       ": the dataset's newest snapshot is not the one that the "
+                                       "stream goes on from; send from that one"};
+    case EINVAL: return {ErrorCode::kInvalid, what + ": this is no stream of zfs-send(8)"};
+    case ENOTSUP:
+      return {ErrorCode::kNewerVersion,
+              what + ": the stream has parts or features that this version does not take"};
+    case EEXIST:
+      return {ErrorCode::kExists, what + ": it exists already; destroy it, or choose another name"};
+    default: return make_error(error, what);
+  }
+}
+
+Error key_error(int error, const std::string& dataset) {
+  switch (error) {
+    case EACCES:
+      return {ErrorCode::kNotWritable,
+              "the key of '" + dataset + "' is not loaded, or is not this one"};
+    case EEXIST: return {ErrorCode::kExists, "the key of '" + dataset + "' is loaded already"};
+    case EINVAL:
+      return {ErrorCode::kInvalid, "'" + dataset + "' is not encrypted with a key of its own"};
+    default: return make_error(error, "the key of '" + dataset + "'");
+  }
+}
+
 }  // namespace ipfs_zfs

@@ -12,6 +12,10 @@ ErrorCode error_code(int error);
 // "`what`: reason; what to do".
 Error make_error(int error, const std::string& what);
 
+// Of a stream that could not be received, or a key that did not fit.
+Error receive_error(int error, const std::string& snapshot);
+Error key_error(int error, const std::string& dataset);
+
 inline Status status_of(int error, const std::string& what) {
   return error == 0 ? Status() : Status(make_error(error, what));
 }

@@ -79,6 +79,20 @@ struct DamagedRecord {
   uint64_t record = 0;
 };
 
+// A wrapping key of native encryption: 32 bytes (keyformat=raw). Empty: none.
+using Key32 = std::vector<uint8_t>;
+
+struct SendOptions {
+  std::string from;         // an older snapshot, or a bookmark: only what changed since
+  bool compressed = false;  // records as they are stored
+  bool raw = false;         // encrypted records as they are stored, which needs no key
+};
+
+struct ReceiveOptions {
+  bool force = false;      // roll an existing dataset back to its newest snapshot first
+  bool resumable = false;  // keep what came of a stream that ended too early
+};
+
 class PoolAdmin {
  public:
   virtual ~PoolAdmin() = default;
@@ -86,7 +100,9 @@ class PoolAdmin {
   virtual Result<PoolStatus> status() = 0;
   virtual Status clear_errors() = 0;  // zpool clear: also resumes a suspended pool
 
-  virtual Status create_dataset(const std::string& name, const Properties& properties) = 0;
+  // With a key it is encrypted (aes-256-gcm), and its key is loaded.
+  virtual Status create_dataset(const std::string& name, const Properties& properties,
+                                const Key32& key = {}) = 0;
   virtual Status destroy_dataset(const std::string& name) = 0;  // no children, no snapshots
   virtual Result<std::vector<DatasetStatus>> list_datasets(const std::string& root) = 0;
   virtual Status set_properties(const std::string& name, const Properties& properties) = 0;
@@ -96,12 +112,32 @@ class PoolAdmin {
   // Shared: opening a dataset twice gives the same files.
   virtual Result<std::shared_ptr<DatasetFiles>> open_files(const std::string& name) = 0;
 
+  // As those of DatasetFiles, for all datasets of the pool.
+  virtual Result<Txg> open_txg() = 0;
+  virtual Status wait_durable(Txg txg) = 0;
+
   virtual Status snapshot(const std::vector<std::string>& names) = 0;  // all in one group
   virtual Result<std::vector<DatasetStatus>> list_snapshots(const std::string& root) = 0;
   // To `snapshot`, destroying nothing: kBusy when newer snapshots exist or files are open.
   virtual Status rollback(const std::string& snapshot) = 0;
   virtual Status destroy_snapshots(const std::vector<std::string>& names) = 0;
   virtual Status clone(const std::string& snapshot, const std::string& name) = 0;
+
+  // A held snapshot cannot be destroyed. kExists when it has this tag already.
+  virtual Status hold(const std::string& snapshot, const std::string& tag) = 0;
+  virtual Status release(const std::string& snapshot, const std::string& tag) = 0;
+  // `dataset#name`: where an incremental stream may begin when the snapshot itself is gone.
+  virtual Status bookmark(const std::string& snapshot, const std::string& name) = 0;
+
+  // Of an encrypted dataset. kNotWritable for a wrong key; kBusy while its files are open.
+  virtual Status load_key(const std::string& dataset, const Key32& key) = 0;
+  virtual Status unload_key(const std::string& dataset) = 0;
+  virtual Status change_key(const std::string& dataset, const Key32& key) = 0;
+
+  // The stream of zfs-send(8), with records of any size, to a file, pipe or socket; and back. The
+  // dataset of `snapshot` is made, or must be as the stream's start was. A stream cut short is kIo.
+  virtual Status send(const std::string& snapshot, const SendOptions& options, int fd) = 0;
+  virtual Status receive(const std::string& snapshot, const ReceiveOptions& options, int fd) = 0;
 
   virtual Status scrub_start() = 0;
   virtual Status scrub_stop() = 0;

@@ -60,33 +60,36 @@ labTest('made by the kernel, on to the embedded engine, and back', async () => {
   await journey.next('kernel')
 })
 
-labTest('pool import and pool export; the kernel lists the files with modes and times', async () => {
-  const journey = new Journey()
-  const { pool } = await journey.next('embedded')
-  const node = nodeCommand(cli, ['--repo', '/run/lab/out/repo'], '')
-  const ran = await inLab(
-    [
-      'set -e',
-      `${node} pool import`,
-      `find /${pool} -path '*.zfs' -prune -o -printf '%y %m %s %TY %u %p\\n'`,
-      `${node} repo stat --json >/dev/null`,
-      `${node} repo verify --quiet`,
-      `${node} pool export`,
-      `ls /proc/spl/kstat/zfs | grep ${pool} || echo gone`
-    ].join('\n'),
-    journey
-  )
-  assert.is(ran.code, 0, ran.stdout + ran.stderr)
-  const year = String(new Date().getFullYear())
-  const lines = ran.stdout.split('\n')
-  const slots = lines.find(line => line.endsWith('/ipfs/shard-0000/blocks/256k.slots'))
-  assert.match(slots, new RegExp(`^f 644 \\d+ ${year} root `), ran.stdout)
-  assert.ok(lines.some(line => line.startsWith(`d 755 `) && line.endsWith('/ipfs/catalog')))
-  assert.match(ran.stdout, /imported .*engine kernel/)
-  assert.match(ran.stdout, /exported .*\ngone/)
-  const config = JSON.parse(readFileSync(join(journey.folder, 'config.json'), 'utf8')) as object
-  assert.is((config as { engine: string }).engine, 'kernel')
-  expectCleanPool(journey.folder, pool)
-})
+labTest(
+  'pool import and pool export; the kernel lists the files with modes and times',
+  async () => {
+    const journey = new Journey()
+    const { pool } = await journey.next('embedded')
+    const node = nodeCommand(cli, ['--repo', '/run/lab/out/repo'], '')
+    const ran = await inLab(
+      [
+        'set -e',
+        `${node} pool import`,
+        `find /${pool} -path '*.zfs' -prune -o -printf '%y %m %s %TY %u %p\\n'`,
+        `${node} repo stat --json >/dev/null`,
+        `${node} repo verify --quiet`,
+        `${node} pool export`,
+        `ls /proc/spl/kstat/zfs | grep ${pool} || echo gone`
+      ].join('\n'),
+      journey
+    )
+    assert.is(ran.code, 0, ran.stdout + ran.stderr)
+    const year = String(new Date().getFullYear())
+    const lines = ran.stdout.split('\n')
+    const slots = lines.find(line => line.endsWith('/ipfs/shard-0000/blocks/256k.slots'))
+    assert.match(slots, new RegExp(`^f 644 \\d+ ${year} root `), ran.stdout)
+    assert.ok(lines.some(line => line.startsWith(`d 755 `) && line.endsWith('/ipfs/catalog')))
+    assert.match(ran.stdout, /imported .*engine kernel/)
+    assert.match(ran.stdout, /exported .*\ngone/)
+    const config = JSON.parse(readFileSync(join(journey.folder, 'config.json'), 'utf8')) as object
+    assert.is((config as { engine: string }).engine, 'kernel')
+    expectCleanPool(journey.folder, pool)
+  }
+)
 
 test.run()

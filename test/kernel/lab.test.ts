@@ -16,7 +16,9 @@ if (without != null) console.log(`skipped: ${without}`)
 labTest('output, exit code and files come back', async () => {
   const out = labFolder()
   writeFileSync(join(out, 'in'), 'from outside')
-  const ran = await inLab('cat $LAB_OUT/in; echo oops >&2; echo made >$LAB_OUT/made; exit 7', { out })
+  const ran = await inLab('cat $LAB_OUT/in; echo oops >&2; echo made >$LAB_OUT/made; exit 7', {
+    out
+  })
   assert.equal(ran, { code: 7, stdout: 'from outside', stderr: 'oops\n' })
   assert.is(readFileSync(join(out, 'made'), 'utf8'), 'made\n')
 })

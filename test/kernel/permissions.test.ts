@@ -23,7 +23,10 @@ labTest('works with them, and says exactly what to grant without', async () => {
   const command = `export PATH=${toolsFolder()}:$PATH; chmod 755 /run/lab/out; ${inside}`
   const ran = await inLab(command, { out: labFolder() })
   assert.is(ran.code, 0, ran.stdout + ran.stderr)
-  const lines = ran.stdout.trim().split('\n').map(line => JSON.parse(line) as Line)
+  const lines = ran.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Line)
   const asked = lines.find(({ what }) => what === 'asked for')
   assert.match(asked?.granted?.[0], /^create,mount/, ran.stdout)
   assert.is(lines.find(({ what }) => what === 'made by root')?.code, 0, ran.stdout)

@@ -4,9 +4,18 @@
 #include <sys/dsl_destroy.h>
 #include <sys/zil.h>
 
-int iz_dataset_create(iz_pool_t* pool, const char* name) {
+int iz_dataset_create(iz_pool_t* pool, const char* name, const uint8_t* key) {
+  dsl_crypto_params_t* params = NULL;
+  int error;
+
   if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
-  return (dmu_objset_create(name, DMU_OST_ZFS, 0, NULL, iz_zpl_create, NULL));
+  if (key != NULL) {
+    error = iz_crypto_params(DCP_CMD_NONE, key, 1, &params);
+    if (error != 0) return (error);
+  }
+  error = dmu_objset_create(name, DMU_OST_ZFS, 0, params, iz_zpl_create, NULL);
+  dsl_crypto_params_free(params, error != 0);
+  return (error);
 }
 
 int iz_dataset_destroy(iz_pool_t* pool, const char* name) {

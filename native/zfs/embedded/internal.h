@@ -12,6 +12,7 @@
 #include <sys/dbuf.h>
 #include <sys/dsl_pool.h>
 #include <sys/dsl_dataset.h>
+#include <sys/dsl_crypt.h>
 #include <sys/dsl_dir.h>
 #include <sys/sa.h>
 #include <sys/zap.h>
@@ -55,6 +56,11 @@ int iz_read_error(iz_pool_t* pool, int error);
 
 /* file.c: under size_lock, in a transaction that holds the attributes. */
 void iz_file_set_size(iz_file_t* file, uint64_t size_bytes, dmu_tx_t* tx);
+
+/* keys.c: the wrapping key as OpenZFS takes it, for the command; with the properties that a new
+ * key or dataset has. */
+int iz_crypto_params(dcp_cmd_t command, const uint8_t* key, int with_properties,
+                     dsl_crypto_params_t** params);
 
 /* zpl.c */
 void iz_zpl_create(objset_t* os, void* arg, cred_t* cr, dmu_tx_t* tx);

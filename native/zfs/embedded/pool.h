@@ -24,17 +24,28 @@ class EmbeddedPool final : public PoolAdmin, public std::enable_shared_from_this
 
   Result<PoolStatus> status() override;
   Status clear_errors() override;
-  Status create_dataset(const std::string& name, const Properties& properties) override;
+  Status create_dataset(const std::string& name, const Properties& properties,
+                        const Key32& key) override;
   Status destroy_dataset(const std::string& name) override;
   Result<std::vector<DatasetStatus>> list_datasets(const std::string& root) override;
   Status set_properties(const std::string& name, const Properties& properties) override;
   Result<Properties> get_properties(const std::string& name) override;
   Result<std::shared_ptr<DatasetFiles>> open_files(const std::string& name) override;
+  Result<Txg> open_txg() override;
+  Status wait_durable(Txg txg) override;
   Status snapshot(const std::vector<std::string>& names) override;
   Result<std::vector<DatasetStatus>> list_snapshots(const std::string& root) override;
   Status rollback(const std::string& snapshot) override;
   Status destroy_snapshots(const std::vector<std::string>& names) override;
   Status clone(const std::string& snapshot, const std::string& name) override;
+  Status hold(const std::string& snapshot, const std::string& tag) override;
+  Status release(const std::string& snapshot, const std::string& tag) override;
+  Status bookmark(const std::string& snapshot, const std::string& name) override;
+  Status load_key(const std::string& dataset, const Key32& key) override;
+  Status unload_key(const std::string& dataset) override;
+  Status change_key(const std::string& dataset, const Key32& key) override;
+  Status send(const std::string& snapshot, const SendOptions& options, int fd) override;
+  Status receive(const std::string& snapshot, const ReceiveOptions& options, int fd) override;
   Status scrub_start() override;
   Status scrub_stop() override;
   std::vector<DamagedRecord> damaged_records() override;
@@ -50,6 +61,7 @@ class EmbeddedPool final : public PoolAdmin, public std::enable_shared_from_this
 
   Status close_last();
   Status check_name(const std::string& name, bool is_snapshot) const;
+  Status check_bookmark(const std::string& name) const;
   Result<std::vector<DatasetStatus>> list(const std::string& root, bool snapshots);
 
   // Calls hold it shared, closing holds it alone; `pool_` is null once closed.

@@ -14,6 +14,8 @@
 namespace ipfs_zfs::embedded {
 namespace {
 
+constexpr size_t kKeyBytes = 32;
+
 Error closed() { return {ErrorCode::kClosed, "the pool was closed; open it again"}; }
 
 // Names and values as the C face takes them. The strings stay the caller's.
@@ -33,6 +35,8 @@ std::vector<const char*> c_strings(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) pointers.push_back(text.c_str());
   return pointers;
 }
+
+Error bad_key_size() { return {ErrorCode::kInvalid, "a key has 32 bytes"}; }
 
 Error property_error(int error, const char* problem, const std::string& name) {
   if (problem[0] == '\0') return make_error(error, name);
@@ -135,7 +139,17 @@ Status EmbeddedPool::clear_errors() {
   return status_of(iz_pool_clear(pool_), name_);
 }
 
-Status EmbeddedPool::create_dataset(const std::string& name, const Properties& properties) {
+Status EmbeddedPool::check_bookmark(const std::string& name) const {
+  namecheck_err_t why;
+  char what = 0;
+  if (name.rfind(name_ + "#", 0) == 0 || name.rfind(name_ + "/", 0) == 0) {
+    if (bookmark_namecheck(name.c_str(), &why, &what) == 0) return {};
+  }
+  return Error{ErrorCode::kInvalid, "'" + name + "' is no name for a bookmark of this pool"};
+}
+
+Status EmbeddedPool::create_dataset(const std::string& name, const Properties& properties,
+                                    const Key32& key) {
   std::shared_lock lock(gate_);
   if (pool_ == nullptr) return closed();
   Status named = check_name(name, false);
@@ -145,7 +159,8 @@ Status EmbeddedPool::create_dataset(const std::string& name, const Properties& p
   int error = iz_properties_check(arrays.names.data(), arrays.values.data(), arrays.names.size(),
                                   problem.data(), problem.size());
   if (error != 0) return property_error(error, problem.data(), name);
-  error = iz_dataset_create(pool_, name.c_str());
+  if (!key.empty() && key.size() != kKeyBytes) return bad_key_size();
+  error = iz_dataset_create(pool_, name.c_str(), key.empty() ? nullptr : key.data());
   if (error == ENOENT) {
     return Error{ErrorCode::kNotFound, "the parent of '" + name +
                                            "' does not exist; create it "
@@ -254,6 +269,18 @@ void EmbeddedPool::files_closed(const std::string& name) {
   files_changed_.notify_all();
 }
 
+Result<Txg> EmbeddedPool::open_txg() {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  return iz_open_txg(pool_);
+}
+
+Status EmbeddedPool::wait_durable(Txg txg) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  return status_of(iz_wait_synced(pool_, txg), "waiting for the pool " + name_);
+}
+
 Status EmbeddedPool::snapshot(const std::vector<std::string>& names) {
   std::shared_lock lock(gate_);
   if (pool_ == nullptr) return closed();
@@ -305,6 +332,83 @@ Status EmbeddedPool::clone(const std::string& snapshot, const std::string& name)
   if (!named) return named;
   const int error = iz_clone(pool_, snapshot.c_str(), name.c_str());
   return status_of(error, "cannot clone " + snapshot + " to '" + name + "'");
+}
+
+Status EmbeddedPool::hold(const std::string& snapshot, const std::string& tag) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  return status_of(iz_hold(pool_, snapshot.c_str(), tag.c_str()), "cannot hold " + snapshot);
+}
+
+Status EmbeddedPool::release(const std::string& snapshot, const std::string& tag) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  return status_of(iz_release(pool_, snapshot.c_str(), tag.c_str()),
+                   "cannot release the hold " + tag + " of " + snapshot);
+}
+
+Status EmbeddedPool::bookmark(const std::string& snapshot, const std::string& name) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (named) named = check_bookmark(name);
+  if (!named) return named;
+  return status_of(iz_bookmark(pool_, snapshot.c_str(), name.c_str()),
+                   "cannot make the bookmark " + name);
+}
+
+Status EmbeddedPool::load_key(const std::string& dataset, const Key32& key) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  if (key.size() != kKeyBytes) return bad_key_size();
+  const int error = iz_key_load(pool_, dataset.c_str(), key.data());
+  return error == 0 ? Status() : Status(key_error(error, dataset));
+}
+
+Status EmbeddedPool::unload_key(const std::string& dataset) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  const int error = iz_key_unload(pool_, dataset.c_str());
+  return error == 0 ? Status() : Status(key_error(error, dataset));
+}
+
+Status EmbeddedPool::change_key(const std::string& dataset, const Key32& key) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  if (key.size() != kKeyBytes) return bad_key_size();
+  const int error = iz_key_change(pool_, dataset.c_str(), key.data());
+  return error == 0 ? Status() : Status(key_error(error, dataset));
+}
+
+Status EmbeddedPool::send(const std::string& snapshot, const SendOptions& options, int fd) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  const char* from = options.from.empty() ? nullptr : options.from.c_str();
+  const int error = iz_send(pool_, snapshot.c_str(), from, options.compressed, options.raw, fd);
+  return status_of(error, "cannot send " + snapshot);
+}
+
+Status EmbeddedPool::receive(const std::string& snapshot, const ReceiveOptions& options, int fd) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  const int error =
+      iz_receive(pool_, dataset_of(snapshot).c_str(), snapshot.c_str() + snapshot.find('@') + 1,
+                 options.force, options.resumable, fd);
+  return error == 0 ? Status() : Status(receive_error(error, snapshot));
 }
 
 Status EmbeddedPool::scrub_start() {

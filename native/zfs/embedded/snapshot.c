@@ -1,7 +1,9 @@
 /* Snapshots: taken together, listed with the datasets, rolled back to, cloned, destroyed. */
 #include "internal.h"
 
+#include <sys/dsl_bookmark.h>
 #include <sys/dsl_destroy.h>
+#include <sys/dsl_userhold.h>
 
 static nvlist_t* name_list(const char* const* names, size_t count) {
   nvlist_t* list = fnvlist_alloc();
@@ -63,4 +65,50 @@ int iz_rollback(iz_pool_t* pool, const char* dataset, const char* snapshot) {
 int iz_clone(iz_pool_t* pool, const char* snapshot, const char* name) {
   if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
   return (dmu_objset_clone(name, snapshot));
+}
+
+int iz_hold(iz_pool_t* pool, const char* snapshot, const char* tag) {
+  nvlist_t *holds, *errors;
+  int error;
+
+  if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
+  if (!iz_dataset_exists(snapshot)) return (ENOENT);
+  holds = fnvlist_alloc();
+  errors = fnvlist_alloc();
+  fnvlist_add_string(holds, snapshot, tag);
+  error = first_error(errors, dsl_dataset_user_hold(holds, 0, errors));
+  fnvlist_free(holds);
+  fnvlist_free(errors);
+  return (error);
+}
+
+int iz_release(iz_pool_t* pool, const char* snapshot, const char* tag) {
+  nvlist_t *holds, *tags, *errors;
+  int error;
+
+  if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
+  holds = fnvlist_alloc();
+  tags = fnvlist_alloc();
+  errors = fnvlist_alloc();
+  fnvlist_add_boolean(tags, tag);
+  fnvlist_add_nvlist(holds, snapshot, tags);
+  error = first_error(errors, dsl_dataset_user_release(holds, errors));
+  fnvlist_free(holds);
+  fnvlist_free(tags);
+  fnvlist_free(errors);
+  return (error);
+}
+
+int iz_bookmark(iz_pool_t* pool, const char* snapshot, const char* bookmark) {
+  nvlist_t *list, *errors;
+  int error;
+
+  if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
+  list = fnvlist_alloc();
+  errors = fnvlist_alloc();
+  fnvlist_add_string(list, bookmark, snapshot);
+  error = first_error(errors, dsl_bookmark_create(list, errors));
+  fnvlist_free(list);
+  fnvlist_free(errors);
+  return (error);
 }

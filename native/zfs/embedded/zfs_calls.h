@@ -65,7 +65,8 @@ typedef struct iz_dataset_stat {
   uint64_t compress_ratio_percent;
 } iz_dataset_stat_t;
 typedef void iz_dataset_cb_t(void* context, const iz_dataset_stat_t* stat);
-int iz_dataset_create(iz_pool_t* pool, const char* name);
+/* With a key of 32 bytes it is encrypted; NULL: not. */
+int iz_dataset_create(iz_pool_t* pool, const char* name, const uint8_t* key);
 int iz_dataset_destroy(iz_pool_t* pool, const char* name);
 int iz_dataset_each(iz_pool_t* pool, const char* root, int snapshots, iz_dataset_cb_t* callback,
                     void* context);
@@ -78,6 +79,21 @@ int iz_snapshot(iz_pool_t* pool, const char* const* names, size_t count);
 int iz_snapshots_destroy(iz_pool_t* pool, const char* const* names, size_t count);
 int iz_rollback(iz_pool_t* pool, const char* dataset, const char* snapshot);
 int iz_clone(iz_pool_t* pool, const char* snapshot, const char* name);
+
+int iz_hold(iz_pool_t* pool, const char* snapshot, const char* tag);
+int iz_release(iz_pool_t* pool, const char* snapshot, const char* tag);
+int iz_bookmark(iz_pool_t* pool, const char* snapshot, const char* bookmark);
+
+/* keys.c: of an encrypted dataset; keys have 32 bytes. */
+int iz_key_load(iz_pool_t* pool, const char* dataset, const uint8_t* key);
+int iz_key_unload(iz_pool_t* pool, const char* dataset);
+int iz_key_change(iz_pool_t* pool, const char* dataset, const uint8_t* key);
+
+/* stream.c. `from` may be NULL. */
+int iz_send(iz_pool_t* pool, const char* snapshot, const char* from, int compressed, int raw,
+            int fd);
+int iz_receive(iz_pool_t* pool, const char* dataset, const char* snapshot_name, int force,
+               int resumable, int fd);
 
 /* properties.c: `iz_properties_set` checks all values before it changes any; what it does not
  * like is described in `problem`. */

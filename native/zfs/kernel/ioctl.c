@@ -2,6 +2,7 @@
 #include "ioctl.h"
 
 #include <sys/zfs_context.h>
+#include <sys/dsl_crypt.h>
 #include <sys/zfs_ioctl.h>
 
 #include <fcntl.h>
@@ -246,6 +247,10 @@ int kz_next(const char* parent, int snapshots, uint64_t* cursor, char* name,
   if (error == 0) (void)strlcpy(name, zc->zc_name, ZFS_MAX_DATASET_NAME_LEN);
   free(zc);
   return (error);
+}
+
+int kz_change_key(const char* name, nvlist_t* properties, uint8_t* key, size_t size) {
+  return (lzc_change_key(name, DCP_CMD_NEW_KEY, properties, key, (uint_t)size));
 }
 
 int kz_set_properties(const char* name, nvlist_t* properties) {

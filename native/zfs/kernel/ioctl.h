@@ -22,8 +22,8 @@ int kz_start(void);
 
 /* Pools. */
 int kz_pool_create(const char* name, struct nvlist* vdev_root);
-/* `stays`: also after a restart of the machine, if that is how it imports pools. `*result` says why,
- * when it fails. */
+/* `stays`: also after a restart of the machine, if that is how it imports pools. `*result` says
+ * why, when it fails. */
 int kz_pool_import(const char* name, struct nvlist* config, int stays, struct nvlist** result);
 int kz_pool_export(const char* name);
 int kz_pool_stats(const char* name, struct nvlist** stats);
@@ -48,6 +48,8 @@ int kz_dataset_stats(const char* name, struct nvlist** properties);
  * `name` takes ZFS_MAX_DATASET_NAME_LEN bytes. */
 int kz_next(const char* parent, int snapshots, uint64_t* cursor, char* name,
             struct nvlist** properties);
+/* The key of an encrypted dataset, by another one. */
+int kz_change_key(const char* name, struct nvlist* properties, uint8_t* key, size_t size);
 int kz_set_properties(const char* name, struct nvlist* properties);
 
 #ifdef __cplusplus

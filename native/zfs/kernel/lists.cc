@@ -19,8 +19,7 @@ Nvlist name_list(const std::vector<std::string>& names) {
 }
 
 int first_error(nvlist* errors, int error) {
-  nvpair_t* pair =
-      error != 0 && errors != nullptr ? nvlist_next_nvpair(errors, nullptr) : nullptr;
+  nvpair_t* pair = error != 0 && errors != nullptr ? nvlist_next_nvpair(errors, nullptr) : nullptr;
   int32_t value = 0;
   if (pair != nullptr && nvpair_value_int32(pair, &value) == 0 && value != 0) return value;
   return error;
@@ -71,6 +70,14 @@ DatasetStatus status_in(const std::string& name, nvlist* stats) {
   status.created_txg = property_number(stats, "createtxg");
   status.compress_ratio = static_cast<double>(property_number(stats, "compressratio")) / 100.0;
   return status;
+}
+
+Error bad_key_size() { return {ErrorCode::kInvalid, "a key has 32 bytes"}; }
+
+void add_key_properties(nvlist* properties, bool is_new_dataset) {
+  if (is_new_dataset) fnvlist_add_uint64(properties, "encryption", ZIO_CRYPT_ON);
+  fnvlist_add_uint64(properties, "keyformat", ZFS_KEYFORMAT_RAW);
+  fnvlist_add_string(properties, "keylocation", "prompt");
 }
 
 std::string permissions_for(const Properties& properties) {

@@ -22,6 +22,11 @@ Properties properties_in(nvlist* stats);
 DatasetStatus status_in(const std::string& name, nvlist* stats);
 uint64_t property_number(nvlist* stats, const char* name);
 
+inline constexpr size_t kKeyBytes = 32;
+Error bad_key_size();
+// What a new key says of itself; for a new dataset also that it is encrypted.
+void add_key_properties(nvlist* properties, bool is_new_dataset);
+
 // "recordsize,userprop": what zfs-allow(8) calls the permissions to set these.
 std::string permissions_for(const Properties& properties);
 

@@ -77,8 +77,8 @@ int read_all(int fd, const ReadOp& op) {
   auto* into = static_cast<char*>(op.into);
   size_t done = 0;
   while (done < op.length_bytes) {
-    const ssize_t got = pread(fd, into + done, op.length_bytes - done,
-                              static_cast<off_t>(op.offset_bytes + done));
+    const ssize_t got =
+        pread(fd, into + done, op.length_bytes - done, static_cast<off_t>(op.offset_bytes + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
     if (got == 0) break;
@@ -164,8 +164,7 @@ Result<std::shared_ptr<MountedFiles::OpenFile>> MountedFiles::use(FileId file) {
   Known& known = found->second;
   if (known.open != nullptr) return known.open;
   if (open_files_ >= kMaxOpenFiles) close_unused();
-  const int fd =
-      openat(root_, known.path.c_str(), kOpenFlags | (readonly_ ? O_RDONLY : O_RDWR));
+  const int fd = openat(root_, known.path.c_str(), kOpenFlags | (readonly_ ? O_RDONLY : O_RDWR));
   if (fd < 0) return cannot(errno, "cannot open ", known.path);
   auto open = std::make_shared<OpenFile>(fd);
   struct stat info;
@@ -230,6 +229,7 @@ Result<FileId> MountedFiles::create(std::string_view path, uint32_t record_size_
   }
   (void)dataset_->clock().tick();
   std::unique_lock lock(files_mutex_);
+  if (open_files_ >= kMaxOpenFiles) close_unused();
   Known& known = files_[info.st_ino];
   if (known.open == nullptr) open_files_++;
   known = Known{name, std::move(open)};
@@ -448,8 +448,7 @@ Result<Txg> MountedFiles::replace(std::string_view path, std::span<const Piece> 
   if (!parents) return parents.error();
   const std::string fresh = name + ".new";
   (void)unlinkat(root_, fresh.c_str(), 0);  // left by a crash
-  const int fd =
-      openat(root_, fresh.c_str(), kOpenFlags | O_RDWR | O_CREAT | O_EXCL, kFileMode);
+  const int fd = openat(root_, fresh.c_str(), kOpenFlags | O_RDWR | O_CREAT | O_EXCL, kFileMode);
   if (fd < 0) return cannot(errno, "cannot replace ", path);
   const OpenFile open(fd);
   std::vector<iovec> parts;
@@ -464,8 +463,7 @@ Result<Txg> MountedFiles::replace(std::string_view path, std::span<const Piece> 
 }
 
 // ZFS tells a reader no more than EIO, be it a bad checksum or a bad device.
-ErrorCode MountedFiles::read_error(int error, FileId file, const OpenFile& open,
-                                   const ReadOp& op) {
+ErrorCode MountedFiles::read_error(int error, FileId file, const OpenFile& open, const ReadOp& op) {
   struct stat info;
   if (error != EIO || op.length_bytes == 0 || fstat(open.fd, &info) != 0) return error_code(error);
   const auto record_bytes = static_cast<uint64_t>(std::max<blksize_t>(info.st_blksize, 1));

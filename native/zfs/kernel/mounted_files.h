@@ -63,7 +63,7 @@ class MountedDataset {
   virtual ~MountedDataset() = default;
   // The largest record that a file gets whose size is set from now on.
   virtual Status set_record_size(uint32_t bytes) = 0;
-  virtual Status sync() = 0;  // as ChangeClock::wait() wants it
+  virtual Status sync() = 0;        // as ChangeClock::wait() wants it
   virtual bool is_suspended() = 0;  // the pool stopped after it lost a device
   // Does ZFS know these records of a file to be damaged?
   virtual bool is_damaged(FileId file, uint64_t first_record, uint64_t last_record) = 0;

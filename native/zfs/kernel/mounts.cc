@@ -64,8 +64,9 @@ Status mount(const std::string& dataset, const Properties& properties) {
   const std::string path = value_of(properties, "mountpoint");
   if (path.empty() || path[0] != '/' || value_of(properties, "canmount") == "off") {
     return Error{ErrorCode::kInvalid,
-                 "'" + dataset + "' is not mounted, and its properties do not say where (mountpoint=" +
-                     path + ", canmount=" + value_of(properties, "canmount") +
+                 "'" + dataset +
+                     "' is not mounted, and its properties do not say where (mountpoint=" + path +
+                     ", canmount=" + value_of(properties, "canmount") +
                      "); mount it, or run `zfs set mountpoint=/PATH canmount=on " + dataset + "`"};
   }
   std::error_code failed;
@@ -80,8 +81,9 @@ Status mount(const std::string& dataset, const Properties& properties) {
                                                 "`sudo zfs mount " +
                                                 dataset + "` first"};
     case EACCES:
-      return Error{ErrorCode::kNotWritable,
-                   "the key of '" + dataset + "' is not loaded; load it before the dataset is used"};
+      return Error{
+          ErrorCode::kNotWritable,
+          "the key of '" + dataset + "' is not loaded; load it before the dataset is used"};
     default: return make_error(errno, "cannot mount '" + dataset + "' at " + path);
   }
 }
@@ -93,6 +95,15 @@ Status unmount(const Mount& mounted) {
                                               "; run `sudo zfs unmount " + mounted.dataset + "`"};
   }
   return make_error(errno, "cannot unmount " + mounted.path);
+}
+
+Status unmount_all(const std::string& dataset) {
+  std::vector<Mount> mounts = mounts_of(dataset);
+  for (auto mounted = mounts.rbegin(); mounted != mounts.rend(); ++mounted) {
+    const Status unmounted = unmount(*mounted);
+    if (!unmounted) return unmounted;
+  }
+  return {};
 }
 
 }  // namespace ipfs_zfs::kernel

@@ -24,5 +24,7 @@ std::optional<Mount> mount_of(const std::string& dataset);
 // legacy, canmount=off), kNotWritable when this user may not mount.
 Status mount(const std::string& dataset, const Properties& properties);
 Status unmount(const Mount& mounted);
+// A dataset, what is below it and its snapshots; the last one mounted first.
+Status unmount_all(const std::string& dataset);
 
 }  // namespace ipfs_zfs::kernel

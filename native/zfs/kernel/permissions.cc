@@ -20,8 +20,9 @@ std::string user() {
 
 Error not_allowed(const std::string& what, const std::string& permissions,
                   const std::string& dataset) {
-  return {ErrorCode::kNotWritable, "cannot " + what + ": no permission; have root run `zfs allow -u " +
-                                       user() + " " + permissions + " " + dataset + "`"};
+  return {ErrorCode::kNotWritable, "cannot " + what +
+                                       ": no permission; have root run `zfs allow -u " + user() +
+                                       " " + permissions + " " + dataset + "`"};
 }
 
 Error root_only(const std::string& what) {

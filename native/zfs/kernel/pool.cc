@@ -36,9 +36,7 @@ std::string dataset_of(const std::string& snapshot) {
   return snapshot.substr(0, snapshot.find('@'));
 }
 
-std::string parent_of(const std::string& dataset) {
-  return dataset.substr(0, dataset.rfind('/'));
-}
+std::string parent_of(const std::string& dataset) { return dataset.substr(0, dataset.rfind('/')); }
 
 std::string snapshot_of(const std::string& name) {
   const size_t at = name.find('@');
@@ -81,7 +79,7 @@ class KernelPool::Dataset final : public MountedDataset {
 
   Status set_record_size(uint32_t bytes) override {
     if (record_bytes_ == bytes) return {};
-    Status set = pool_->set_properties(name_, {{"recordsize", std::to_string(bytes)}});
+    Status set = pool_->set_now(name_, {{"recordsize", std::to_string(bytes)}});
     if (set) record_bytes_ = bytes;
     return set;
   }
@@ -95,8 +93,7 @@ class KernelPool::Dataset final : public MountedDataset {
     (void)kz_pool_damage(pool_->name_.c_str(), &damages, &count);
     const bool found = std::any_of(damages, damages + count, [&](const kz_damage_t& damage) {
       return damage.objset == objset_ && damage.object == file &&
-             (damage.level != 0 ||
-              (damage.record >= first_record && damage.record <= last_record));
+             (damage.level != 0 || (damage.record >= first_record && damage.record <= last_record));
     });
     std::free(damages);
     return found;
@@ -199,15 +196,31 @@ Status KernelPool::clear_errors() {
   return status_of(error == EIO ? IZ_ESUSPENDED : error, name_);
 }
 
-Status KernelPool::create_dataset(const std::string& name, const Properties& properties) {
+Status KernelPool::check_bookmark(const std::string& name) const {
+  namecheck_err_t why;
+  char what = 0;
+  if (name.rfind(name_ + "#", 0) == 0 || name.rfind(name_ + "/", 0) == 0) {
+    if (bookmark_namecheck(name.c_str(), &why, &what) == 0) return {};
+  }
+  return Error{ErrorCode::kInvalid, "'" + name + "' is no name for a bookmark of this pool"};
+}
+
+Status KernelPool::create_dataset(const std::string& name, const Properties& properties,
+                                  const Key32& key) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
   Status named = check_name(name, false);
   if (!named) return named;
   Result<Nvlist> list = property_list(properties);
   if (!list) return list.error();
-  const int error = own_error(
-      lzc_create(name.c_str(), LZC_DATSET_TYPE_ZFS, list->get(), nullptr, 0));
+  Key32 wrapping = key;
+  if (!key.empty()) {
+    if (key.size() != kKeyBytes) return bad_key_size();
+    add_key_properties(list->get(), true);
+  }
+  const int error = own_error(lzc_create(name.c_str(), LZC_DATSET_TYPE_ZFS, list->get(),
+                                         key.empty() ? nullptr : wrapping.data(),
+                                         static_cast<uint_t>(wrapping.size())));
   if (error == EPERM) {
     const std::string more = permissions_for(properties);
     return not_allowed("create '" + name + "'", "create,mount" + (more.empty() ? "" : "," + more),
@@ -300,7 +313,10 @@ Status KernelPool::set_properties(const std::string& name, const Properties& pro
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
   Status named = check_name(name, false);
-  if (!named) return named;
+  return named ? set_now(name, properties) : named;
+}
+
+Status KernelPool::set_now(const std::string& name, const Properties& properties) {
   if (properties.empty()) return {};
   Result<Nvlist> list = property_list(properties);
   if (!list) return list.error();
@@ -344,7 +360,7 @@ Status KernelPool::prepare(const std::string& name, const Properties& properties
   if (std::stoull(properties.at("recordsize")) > kRecordMinBytes) {
     wanted["recordsize"] = std::to_string(kRecordMinBytes);
   }
-  return wanted.empty() ? Status() : set_properties(name, wanted);
+  return set_now(name, wanted);
 }
 
 Result<std::shared_ptr<DatasetFiles>> KernelPool::open_mounted(const std::string& name) {
@@ -371,7 +387,8 @@ Result<std::shared_ptr<DatasetFiles>> KernelPool::open_mounted(const std::string
   }
   if (!readonly && faccessat(root, ".", W_OK | X_OK, AT_EACCESS) != 0) {
     ::close(root);
-    return Error{ErrorCode::kNotWritable, path + " cannot be written; have its owner run `chown -R " +
+    return Error{ErrorCode::kNotWritable, path +
+                                              " cannot be written; have its owner run `chown -R " +
                                               std::to_string(geteuid()) + " " + path + "`"};
   }
   if (!readonly) done = prepare(name, properties_in(stats->get()));
@@ -390,6 +407,7 @@ Result<std::shared_ptr<DatasetFiles>> KernelPool::open_files(const std::string& 
   if (!usable()) return closed();
   Status named = check_name(name, name.find('@') != std::string::npos);
   if (!named) return named.error();
+  std::lock_guard opening(opening_mutex_);
   std::unique_lock files_lock(files_mutex_);
   for (auto found = files_.find(name); found != files_.end(); found = files_.find(name)) {
     if (auto open = found->second.lock()) return open;
@@ -414,6 +432,18 @@ void KernelPool::files_closed(const std::string& name) {
   files_changed_.notify_all();
 }
 
+Result<Txg> KernelPool::open_txg() {
+  std::shared_lock lock(gate_);
+  if (!usable()) return closed();
+  return clock_.now();
+}
+
+Status KernelPool::wait_durable(Txg txg) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  return clock_.wait(txg, [this] { return sync(); });
+}
+
 Status KernelPool::snapshot(const std::vector<std::string>& names) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
@@ -427,8 +457,7 @@ Status KernelPool::snapshot(const std::vector<std::string>& names) {
   Nvlist errors(raw);
   const int error = own_error(first_error(errors.get(), call));
   if (error == EPERM) {
-    return not_allowed("take the snapshot " + names.front(), "snapshot",
-                       dataset_of(names.front()));
+    return not_allowed("take the snapshot " + names.front(), "snapshot", dataset_of(names.front()));
   }
   if (error == EEXIST) {
     return Error{ErrorCode::kExists, "one of the snapshots exists already; choose another name"};
@@ -531,11 +560,8 @@ std::vector<DamagedRecord> KernelPool::damaged_records() {
 }
 
 Status export_pool(const std::string& name) {
-  std::vector<Mount> mounts = mounts_of(name);
-  for (auto mounted = mounts.rbegin(); mounted != mounts.rend(); ++mounted) {
-    const Status unmounted = unmount(*mounted);
-    if (!unmounted) return unmounted;
-  }
+  const Status unmounted = unmount_all(name);
+  if (!unmounted) return unmounted;
   const int error = own_error(kz_pool_export(name.c_str()));
   if (error == EPERM) return root_only("export the pool " + name);
   if (error == ENOENT) {

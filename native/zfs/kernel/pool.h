@@ -22,17 +22,28 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
 
   Result<PoolStatus> status() override;
   Status clear_errors() override;
-  Status create_dataset(const std::string& name, const Properties& properties) override;
+  Status create_dataset(const std::string& name, const Properties& properties,
+                        const Key32& key) override;
   Status destroy_dataset(const std::string& name) override;
   Result<std::vector<DatasetStatus>> list_datasets(const std::string& root) override;
   Status set_properties(const std::string& name, const Properties& properties) override;
   Result<Properties> get_properties(const std::string& name) override;
   Result<std::shared_ptr<DatasetFiles>> open_files(const std::string& name) override;
+  Result<Txg> open_txg() override;
+  Status wait_durable(Txg txg) override;
   Status snapshot(const std::vector<std::string>& names) override;
   Result<std::vector<DatasetStatus>> list_snapshots(const std::string& root) override;
   Status rollback(const std::string& snapshot) override;
   Status destroy_snapshots(const std::vector<std::string>& names) override;
   Status clone(const std::string& snapshot, const std::string& name) override;
+  Status hold(const std::string& snapshot, const std::string& tag) override;
+  Status release(const std::string& snapshot, const std::string& tag) override;
+  Status bookmark(const std::string& snapshot, const std::string& name) override;
+  Status load_key(const std::string& dataset, const Key32& key) override;
+  Status unload_key(const std::string& dataset) override;
+  Status change_key(const std::string& dataset, const Key32& key) override;
+  Status send(const std::string& snapshot, const SendOptions& options, int fd) override;
+  Status receive(const std::string& snapshot, const ReceiveOptions& options, int fd) override;
   Status scrub_start() override;
   Status scrub_stop() override;
   std::vector<DamagedRecord> damaged_records() override;
@@ -48,11 +59,13 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
 
   Status usable() const;
   Status check_name(const std::string& name, bool is_snapshot) const;
+  Status check_bookmark(const std::string& name) const;
   Status close_last();
   Status sync();
   bool is_suspended();
   Result<std::shared_ptr<DatasetFiles>> open_mounted(const std::string& name);
   Status prepare(const std::string& name, const Properties& properties);
+  Status set_now(const std::string& name, const Properties& properties);
   Status ensure_mounted(const std::string& name);
   bool has_open_files(const std::string& name);
   void files_closed(const std::string& name);
@@ -66,6 +79,7 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
   unsigned openers_ = 1;
   ChangeClock clock_;
 
+  std::mutex opening_mutex_;  // one at a time, so that a dataset is opened once
   std::mutex files_mutex_;
   std::condition_variable files_changed_;
   std::map<std::string, std::weak_ptr<DatasetFiles>> files_;

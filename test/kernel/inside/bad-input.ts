@@ -37,7 +37,12 @@ await failsWith(
 await failsWith('NotFoundError', /not imported/, native.exportPool('nothing'))
 
 // In use by the other engine: each way.
-const made = await openRepo({ path, create: true, engine: 'embedded', pool: { sizeBytes: 512 * MIB } })
+const made = await openRepo({
+  path,
+  create: true,
+  engine: 'embedded',
+  pool: { sizeBytes: 512 * MIB }
+})
 await made.blockstore.put(block.cid, block.bytes)
 const pool = (await made.stat()).pool.name
 await made.close()

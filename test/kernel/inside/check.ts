@@ -42,6 +42,11 @@ const report = await repo.verify()
 assert.ok(report.ok, JSON.stringify(report))
 const { pool } = await repo.stat()
 console.log(
-  JSON.stringify({ pool: pool.name, put: all('put').size, del: all('del').size, rec: all('rec').size })
+  JSON.stringify({
+    pool: pool.name,
+    put: all('put').size,
+    del: all('del').size,
+    rec: all('rec').size
+  })
 )
 await repo.close()

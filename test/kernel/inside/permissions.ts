@@ -21,7 +21,15 @@ function sh(command: string, ...args: string[]): string {
 function asUser(...args: string[]) {
   const ran = spawnSync(
     'setpriv',
-    ['--reuid', String(UID), '--clear-groups', process.execPath, 'src/cli/main.ts', '--json', ...args],
+    [
+      '--reuid',
+      String(UID),
+      '--clear-groups',
+      process.execPath,
+      'src/cli/main.ts',
+      '--json',
+      ...args
+    ],
     { env: { ...process.env, HOME: folder, IPFS_ZFS_ENGINE: 'kernel' } }
   )
   return { code: ran.status, stdout: String(ran.stdout), stderr: String(ran.stderr) }

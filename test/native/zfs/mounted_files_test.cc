@@ -1,5 +1,5 @@
-// DatasetFiles over a folder: what does not need ZFS below it. The rest of its promises are tested in
-// the lab, where files_test.cc runs on the kernel engine.
+// DatasetFiles over a folder: what does not need ZFS below it. The rest of its promises are tested
+// in the lab, where files_test.cc runs on the kernel engine.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

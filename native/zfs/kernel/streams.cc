@@ -1,0 +1,154 @@
+// What a pool's administration does with streams, keys, holds and bookmarks, by libzfs_core.
+#include <fcntl.h>
+#include <libnvpair.h>
+#include <libzfs_core.h>
+#include <sys/fs/zfs.h>
+
+#include <cerrno>
+
+#include "../errors.h"
+#include "ioctl.h"
+#include "lists.h"
+#include "mounts.h"
+#include "permissions.h"
+#include "pool.h"
+
+namespace ipfs_zfs::kernel {
+namespace {
+
+std::string dataset_of(const std::string& snapshot) {
+  return snapshot.substr(0, snapshot.find('@'));
+}
+
+}  // namespace
+
+Status KernelPool::hold(const std::string& snapshot, const std::string& tag) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  if (!lzc_exists(snapshot.c_str())) return make_error(ENOENT, "cannot hold " + snapshot);
+  Nvlist holds(fnvlist_alloc());
+  fnvlist_add_string(holds.get(), snapshot.c_str(), tag.c_str());
+  nvlist* raw = nullptr;
+  const int call = lzc_hold(holds.get(), -1, &raw);
+  Nvlist errors(raw);
+  const int error = own_error(first_error(errors.get(), call));
+  if (error == EPERM) return not_allowed("hold " + snapshot, "hold", dataset_of(snapshot));
+  return status_of(error, "cannot hold " + snapshot);
+}
+
+Status KernelPool::release(const std::string& snapshot, const std::string& tag) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  Nvlist holds(fnvlist_alloc()), tags(fnvlist_alloc());
+  fnvlist_add_boolean(tags.get(), tag.c_str());
+  fnvlist_add_nvlist(holds.get(), snapshot.c_str(), tags.get());
+  nvlist* raw = nullptr;
+  const int call = lzc_release(holds.get(), &raw);
+  Nvlist errors(raw);
+  const int error = own_error(first_error(errors.get(), call));
+  const std::string what = "release the hold " + tag + " of " + snapshot;
+  if (error == EPERM) return not_allowed(what, "release", dataset_of(snapshot));
+  return status_of(error, "cannot " + what);
+}
+
+Status KernelPool::bookmark(const std::string& snapshot, const std::string& name) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(snapshot, true);
+  if (named) named = check_bookmark(name);
+  if (!named) return named;
+  Nvlist list(fnvlist_alloc());
+  fnvlist_add_string(list.get(), name.c_str(), snapshot.c_str());
+  nvlist* raw = nullptr;
+  const int call = lzc_bookmark(list.get(), &raw);
+  Nvlist errors(raw);
+  const int error = own_error(first_error(errors.get(), call));
+  if (error == EPERM) {
+    return not_allowed("make the bookmark " + name, "bookmark", dataset_of(snapshot));
+  }
+  return status_of(error, "cannot make the bookmark " + name);
+}
+
+Status KernelPool::load_key(const std::string& dataset, const Key32& key) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  if (key.size() != kKeyBytes) return bad_key_size();
+  Key32 wrapping = key;
+  const int error = own_error(lzc_load_key(dataset.c_str(), B_FALSE, wrapping.data(), kKeyBytes));
+  if (error == EPERM) return not_allowed("load the key of " + dataset, "load-key", dataset);
+  return error == 0 ? Status() : Status(key_error(error, dataset));
+}
+
+// A mounted dataset keeps its key.
+Status KernelPool::unload_key(const std::string& dataset) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  if (has_open_files(dataset)) return make_error(EBUSY, "the key of '" + dataset + "'");
+  const Status unmounted = unmount_all(dataset);
+  if (!unmounted) return unmounted;
+  const int error = own_error(lzc_unload_key(dataset.c_str()));
+  if (error == EPERM) return not_allowed("unload the key of " + dataset, "load-key", dataset);
+  return error == 0 ? Status() : Status(key_error(error, dataset));
+}
+
+Status KernelPool::change_key(const std::string& dataset, const Key32& key) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  if (key.size() != kKeyBytes) return bad_key_size();
+  Key32 wrapping = key;
+  Nvlist properties(fnvlist_alloc());
+  add_key_properties(properties.get(), false);
+  const int error =
+      own_error(kz_change_key(dataset.c_str(), properties.get(), wrapping.data(), wrapping.size()));
+  if (error == EPERM) {
+    return not_allowed("change the key of " + dataset, "change-key,keyformat,keylocation", dataset);
+  }
+  return error == 0 ? Status() : Status(key_error(error, dataset));
+}
+
+Status KernelPool::send(const std::string& snapshot, const SendOptions& options, int fd) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  // As in the embedded engine, records over 128K stay whole.
+  int flags = LZC_SEND_FLAG_EMBED_DATA | LZC_SEND_FLAG_LARGE_BLOCK;
+  if (options.compressed || options.raw) flags |= LZC_SEND_FLAG_COMPRESS;
+  if (options.raw) flags |= LZC_SEND_FLAG_RAW;
+  const int error =
+      own_error(lzc_send(snapshot.c_str(), options.from.empty() ? nullptr : options.from.c_str(),
+                         fd, static_cast<lzc_send_flags>(flags)));
+  if (error == EPERM) {
+    return not_allowed("send " + snapshot, options.raw ? "send:raw" : "send", dataset_of(snapshot));
+  }
+  return status_of(error, "cannot send " + snapshot);
+}
+
+Status KernelPool::receive(const std::string& snapshot, const ReceiveOptions& options, int fd) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(snapshot, true);
+  if (!named) return named;
+  const std::string dataset = dataset_of(snapshot);
+  if (has_open_files(dataset)) return make_error(EBUSY, "cannot receive " + snapshot);
+  const auto take = options.resumable ? lzc_receive_resumable : lzc_receive;
+  // "raw" only means the newer ioctl, which takes any stream; what this one is stands in itself.
+  const int error = own_error(
+      take(snapshot.c_str(), nullptr, nullptr, options.force ? B_TRUE : B_FALSE, B_TRUE, fd));
+  if (error == EPERM) return not_allowed("receive " + snapshot, "receive,create,mount", dataset);
+  if (error != 0) return receive_error(error, snapshot);
+  (void)ensure_mounted(dataset);
+  return {};
+}
+
+}  // namespace ipfs_zfs::kernel
