@@ -48,8 +48,8 @@ Status start() {
                  "embedded engine"};
   }
   return Error{ErrorCode::kNotFound,
-               "this machine's kernel has no ZFS (/dev/zfs: " + make_error(error, "open").message +
-                   "); load it with `sudo modprobe zfs`, or use the embedded engine"};
+               "this machine's kernel has no ZFS (no /dev/zfs); load it with `sudo modprobe zfs`, "
+               "or use the embedded engine"};
 }
 
 uint64_t guid_in(nvlist* config) {

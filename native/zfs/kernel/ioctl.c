@@ -4,6 +4,7 @@
 #include <sys/zfs_context.h>
 #include <sys/dsl_crypt.h>
 #include <sys/zfs_ioctl.h>
+#include <sys/zfs_sysfs.h>
 
 #include <fcntl.h>
 #include <libzfs_core.h>
@@ -21,7 +22,16 @@
 
 static int zfs_fd = -1, zfs_error;
 
+/* Names of properties and features; OpenZFS itself makes these tables when it starts in here. */
+static void fill_tables(void) {
+  if (zpool_prop_to_name(ZPOOL_PROP_FAILUREMODE) != NULL) return;
+  zpool_feature_init();
+  zfs_prop_init();
+  zpool_prop_init();
+}
+
 static void open_device(void) {
+  fill_tables();
   zfs_fd = open(ZFS_DEV, O_RDWR | O_CLOEXEC);
   if (zfs_fd < 0)
     zfs_error = errno;
@@ -90,12 +100,18 @@ static int call_for_list(unsigned long request, zfs_cmd_t* zc, nvlist_t** list) 
 }
 
 /* Features that this library knows and the kernel does not are left out. */
-static int kernel_has_feature(const char* name) {
-  char path[256];
-  struct stat info;
+static int kernel_has_feature(const char* guid) {
+  /* As a module, or built in. */
+  static const char* const folders[] = {ZFS_SYSFS_DIR, ZFS_SYSFS_ALT_DIR};
 
-  (void)snprintf(path, sizeof(path), "/sys/module/zfs/features.pool/%s", name);
-  return (stat(path, &info) == 0);
+  for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+    char path[256];
+    struct stat info;
+
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", folders[i], ZFS_SYSFS_POOL_FEATURES, guid);
+    if (stat(path, &info) == 0) return (1);
+  }
+  return (0);
 }
 
 int kz_pool_create(const char* name, nvlist_t* vdev_root) {
@@ -109,7 +125,7 @@ int kz_pool_create(const char* name, nvlist_t* vdev_root) {
   for (int i = 0; i < SPA_FEATURES; i++) {
     char property[128];
 
-    if (!kernel_has_feature(spa_feature_table[i].fi_uname)) continue;
+    if (!kernel_has_feature(spa_feature_table[i].fi_guid)) continue;
     (void)snprintf(property, sizeof(property), "feature@%s", spa_feature_table[i].fi_uname);
     fnvlist_add_uint64(props, property, 0);
   }

@@ -40,7 +40,29 @@ Result<Nvlist> property_list(const Properties& properties) {
   return list;
 }
 
-Properties properties_in(nvlist* stats) {
+namespace {
+
+// ZFS keeps where the property was set; below that, the path goes on with the dataset's name.
+std::string mountpoint_in(const std::string& dataset, nvlist* stats) {
+  nvlist* entry = nullptr;
+  const char* value = "/";
+  const char* source = "";
+  if (nvlist_lookup_nvlist(stats, "mountpoint", &entry) == 0) {
+    (void)nvlist_lookup_string(entry, ZPROP_VALUE, &value);
+    (void)nvlist_lookup_string(entry, ZPROP_SOURCE, &source);
+  }
+  std::string path = value;
+  if (path[0] != '/' || std::string(source) == ZPROP_SOURCE_VAL_RECVD) return path;
+  const std::string set_at = source;
+  std::string below = dataset.rfind(set_at, 0) == 0 ? dataset.substr(set_at.size()) : "";
+  if (below.empty()) return path;
+  if (below[0] != '/') below = "/" + below;
+  return path == "/" ? below : path + below;
+}
+
+}  // namespace
+
+Properties properties_in(const std::string& dataset, nvlist* stats) {
   Properties properties;
   iz_properties_tell(
       stats,
@@ -48,6 +70,9 @@ Properties properties_in(nvlist* stats) {
         (*static_cast<Properties*>(context))[name] = value;
       },
       &properties);
+  if (dataset.find('@') == std::string::npos) {
+    properties["mountpoint"] = mountpoint_in(dataset, stats);
+  }
   return properties;
 }
 

@@ -18,7 +18,7 @@ int first_error(nvlist* errors, int error);
 
 // Text as zfsprops(7) spells it, checked. kInvalid says which is wrong.
 Result<Nvlist> property_list(const Properties& properties);
-Properties properties_in(nvlist* stats);
+Properties properties_in(const std::string& dataset, nvlist* stats);
 DatasetStatus status_in(const std::string& name, nvlist* stats);
 uint64_t property_number(nvlist* stats, const char* name);
 

@@ -89,6 +89,8 @@ class MountedFiles final : public DatasetFiles {
   size_t apply_limit_bytes() const override;
   Result<Txg> replace(std::string_view path, std::span<const Piece> content) override;
   Status read(FileId file, std::span<ReadOp> ops) override;
+  // A system call may always wait, and ZFS takes no RWF_NOWAIT.
+  bool read_now(FileId, ReadOp&) override { return false; }
   Txg open_txg() override { return dataset_->clock().now(); }
   Status wait_durable(Txg txg) override;
   Result<RecordPointer> record_pointer(FileId file, uint64_t record) override;

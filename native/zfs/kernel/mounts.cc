@@ -62,7 +62,7 @@ std::optional<Mount> mount_of(const std::string& dataset) {
 
 Status mount(const std::string& dataset, const Properties& properties) {
   const std::string path = value_of(properties, "mountpoint");
-  if (path.empty() || path[0] != '/' || value_of(properties, "canmount") == "off") {
+  if (path.size() < 2 || path[0] != '/' || value_of(properties, "canmount") == "off") {
     return Error{ErrorCode::kInvalid,
                  "'" + dataset +
                      "' is not mounted, and its properties do not say where (mountpoint=" + path +
@@ -93,6 +93,11 @@ Status unmount(const Mount& mounted) {
   if (errno == EPERM) {
     return Error{ErrorCode::kNotWritable, "only root may unmount " + mounted.path +
                                               "; run `sudo zfs unmount " + mounted.dataset + "`"};
+  }
+  if (errno == EBUSY) {
+    return Error{ErrorCode::kBusy, mounted.path +
+                                       " is in use; close what has files open there (`fuser -vm " +
+                                       mounted.path + "` names it)"};
   }
   return make_error(errno, "cannot unmount " + mounted.path);
 }

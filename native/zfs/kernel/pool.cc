@@ -333,7 +333,7 @@ Result<Properties> KernelPool::get_properties(const std::string& name) {
   if (!named) return named.error();
   const Result<Nvlist> stats = stats_of(name);
   if (!stats) return stats.error();
-  return properties_in(stats->get());
+  return properties_in(name, stats->get());
 }
 
 // The ones above first: their mounts would hide those below.
@@ -343,12 +343,12 @@ Status KernelPool::ensure_mounted(const std::string& name) {
     if (mount_of(above)) continue;
     const Result<Nvlist> stats = stats_of(above);
     if (!stats) return stats.error();
-    const Status mounted = mount(above, properties_in(stats->get()));
+    const Status mounted = mount(above, properties_in(above, stats->get()));
     if (!mounted && above == name) return mounted;
   }
   if (!mount_of(name)) {
     const Result<Nvlist> stats = stats_of(name);
-    return stats ? mount(name, properties_in(stats->get())) : Status(stats.error());
+    return stats ? mount(name, properties_in(name, stats->get())) : Status(stats.error());
   }
   return {};
 }
@@ -391,7 +391,7 @@ Result<std::shared_ptr<DatasetFiles>> KernelPool::open_mounted(const std::string
                                               " cannot be written; have its owner run `chown -R " +
                                               std::to_string(geteuid()) + " " + path + "`"};
   }
-  if (!readonly) done = prepare(name, properties_in(stats->get()));
+  if (!readonly) done = prepare(name, properties_in(name, stats->get()));
   if (!done) {
     ::close(root);
     return done.error();
