@@ -597,7 +597,6 @@ function checkWrappingKey(key: unknown): asserts key is Uint8Array {
   if (!isUint8Array(key) || key.length !== KEY_BYTES) {
     throw new InvalidParametersError(`an encryption key is a Uint8Array of ${KEY_BYTES} bytes`)
   }
-  }
 }
 
 function checkDurability(durability: unknown): boolean {

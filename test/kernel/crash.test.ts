@@ -11,13 +11,11 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openRepo } from '../../src/index.ts'
 import { Random } from '../random.ts'
-import { inLab, labFolder, nodeCommand, startLab, whyNoLab } from './lab.ts'
+import { inLab, labFolder, nodeCommand, startLab, labTests } from './lab.ts'
 import { expectCleanPool } from './zdb.ts'
 
 const test = suite('kernel crash')
-const without = whyNoLab()
-if (without != null) console.log(`skipped: ${without}`)
-const labTest = without == null ? test : test.skip
+const labTest = labTests(test)
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 2)
 const MIB = 1024 * 1024

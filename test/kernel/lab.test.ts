@@ -4,14 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { inLab, labFolder, ROOT, startLab, whyNoLab } from './lab.ts'
+import { inLab, labFolder, ROOT, startLab, labTests } from './lab.ts'
 
 const test = suite('kernel lab')
 const script = join(ROOT, 'scripts/kernel-lab.sh')
 
-const without = whyNoLab()
-const labTest = without == null ? test : test.skip
-if (without != null) console.log(`skipped: ${without}`)
+const labTest = labTests(test)
 
 labTest('output, exit code and files come back', async () => {
   const out = labFolder()

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Test } from 'uvu'
 
 export const ROOT = resolve(import.meta.dirname, '../..')
 const SCRIPT = join(ROOT, 'scripts/kernel-lab.sh')
@@ -24,6 +25,16 @@ export interface LabOptions {
 export function whyNoLab(): string | undefined {
   const asked = spawnSync(join(ROOT, 'scripts/kernel-lab-build.sh'), ['--cached'])
   return asked.status === 0 ? undefined : String(asked.stderr).trim()
+}
+
+/** How a suite declares tests that need the lab: they are skipped, and why is said, without it. */
+export function labTests(test: Test): (name: string, work: () => Promise<void>) => void {
+  const without = whyNoLab()
+  if (without != null) console.log(`skipped: ${without}`)
+  return (name, work) => {
+    if (without == null) test(name, work)
+    else test.skip(name, work)
+  }
 }
 
 export function startLab(command: string, options: LabOptions = {}): ChildProcess {

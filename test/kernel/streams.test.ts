@@ -1,13 +1,11 @@
 /** Streams sent by one engine and received by the other, in the lab. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { inLab, labFolder, nodeCommand, whyNoLab } from './lab.ts'
+import { inLab, labFolder, nodeCommand, labTests } from './lab.ts'
 import { expectCleanPool } from './zdb.ts'
 
 const test = suite('streams')
-const without = whyNoLab()
-if (without != null) console.log(`skipped: ${without}`)
-const labTest = without == null ? test : test.skip
+const labTest = labTests(test)
 
 for (const [sender, receiver] of [
   ['embedded', 'kernel'],
