@@ -49,7 +49,7 @@ int kz_start(void) {
 static zfs_cmd_t* make_command(const char* name) {
   zfs_cmd_t* zc = calloc(1, sizeof(*zc));
 
-  VERIFY3P(zc, !=, NULL);
+  VERIFY(zc != NULL);
   (void)strlcpy(zc->zc_name, name, sizeof(zc->zc_name));
   return (zc);
 }
@@ -82,7 +82,7 @@ static int call_for_list(unsigned long request, zfs_cmd_t* zc, nvlist_t** list) 
   for (;;) {
     void* answer = malloc(size);
 
-    VERIFY3P(answer, !=, NULL);
+    VERIFY(answer != NULL);
     zc->zc_nvlist_dst = (uint64_t)(uintptr_t)answer;
     zc->zc_nvlist_dst_size = size;
     error = call(request, zc);
@@ -209,7 +209,7 @@ int kz_pool_damage(const char* name, kz_damage_t** damages, size_t* count) {
     free(marks);
     room *= 4;
     marks = calloc(room, sizeof(*marks));
-    VERIFY3P(marks, !=, NULL);
+    VERIFY(marks != NULL);
     zc->zc_nvlist_dst = (uint64_t)(uintptr_t)marks;
     zc->zc_nvlist_dst_size = room;
     error = call(ZFS_IOC_ERROR_LOG, zc);
@@ -219,7 +219,7 @@ int kz_pool_damage(const char* name, kz_damage_t** damages, size_t* count) {
 
     *count = room - first;
     *damages = calloc(*count + 1, sizeof(**damages));
-    VERIFY3P(*damages, !=, NULL);
+    VERIFY(*damages != NULL);
     for (size_t i = 0; i < *count; i++) {
       const zbookmark_phys_t* mark = &marks[first + i];
 

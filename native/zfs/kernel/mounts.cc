@@ -54,8 +54,8 @@ std::vector<Mount> mounts_of(const std::string& pool) {
 }
 
 std::optional<Mount> mount_of(const std::string& dataset) {
-  for (Mount& mounted : mounts_of(dataset)) {
-    if (mounted.dataset == dataset) return std::move(mounted);
+  for (const Mount& mounted : mounts_of(dataset)) {
+    if (mounted.dataset == dataset) return mounted;
   }
   return std::nullopt;
 }
