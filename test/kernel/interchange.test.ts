@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { inLab, labFolder, nodeCommand, labTests } from './lab.ts'
-import { expectCleanPool, recordSizes } from './zdb.ts'
+import { expectCleanPool } from './zdb.ts'
 
 const test = suite('interchange')
 const labTest = labTests(test)
@@ -60,25 +60,6 @@ labTest('made by the kernel, on to the embedded engine, and back', async () => {
   await journey.next('kernel')
   await journey.next('embedded')
   await journey.next('kernel')
-})
-
-labTest('both give their files the same names and record sizes', async () => {
-  const sizes: Array<Map<string, string>> = []
-  for (const engine of ['embedded', 'kernel'] as const) {
-    const journey = new Journey()
-    const { pool } = await journey.next(engine)
-    const shard = recordSizes(journey.folder, `${pool}/ipfs/shard-0000`)
-    // Replaced as a whole, and small.
-    shard.delete('/index/blocks/manifest')
-    sizes.push(new Map([...shard, ...recordSizes(journey.folder, `${pool}/ipfs/catalog`)]))
-  }
-  const [embedded, kernel] = sizes
-  assert.is(embedded?.get('/blocks/4m.slots'), '4M')
-  // Packs are there when the random blocks fell into this shard.
-  for (const [path, size] of kernel ?? []) {
-    if (embedded?.has(path) === true) assert.is(size, embedded.get(path), path)
-  }
-  assert.is(kernel?.get('/blocks/4m.slots'), '4M')
 })
 
 labTest(

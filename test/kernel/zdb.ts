@@ -19,18 +19,3 @@ export function expectCleanPool(folder: string, pool: string): void {
   assert.is(ran.status, 0, said)
   assert.match(said, /No leaks \(block sum matches space maps exactly\)/)
 }
-
-/** The record size of each file of a dataset, as zdb writes it: `128K`. */
-export function recordSizes(folder: string, dataset: string): Map<string, string> {
-  const ran = spawnSync(join(toolsFolder(), 'zdb'), ['-e', '-p', folder, '-dddd', dataset], {
-    maxBuffer: 1 << 28
-  })
-  assert.is(ran.status, 0, String(ran.stderr))
-  const sizes = new Map<string, string>()
-  for (const object of String(ran.stdout).split(/^ +Object +lvl.*$/m)) {
-    const [, recordSize] = /^\s*\d+ +\d+ +\S+ +(\S+) .*ZFS plain file/.exec(object) ?? []
-    const [, path] = /^\s*path\s+(\S+)$/m.exec(object) ?? []
-    if (recordSize != null && path != null) sizes.set(path, recordSize)
-  }
-  return sizes
-}

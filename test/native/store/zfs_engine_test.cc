@@ -1,10 +1,10 @@
-// The block store over an engine: what blocks cost on a real pool, proof by block
+// The block store over the embedded engine: what blocks cost on a real pool, proof by block
 // pointer, a full pool, and a pool that is opened again.
 #include <unistd.h>
 
 #include <filesystem>
 
-#include "test/native/engine_of_test.h"
+#include "native/zfs/embedded/engine.h"
 #include "support.h"
 
 namespace ipfs_zfs::test {
@@ -27,7 +27,7 @@ class ZfsEngine : public ::testing::Test {
     store_.reset();
     files_.reset();
     if (pool_) {
-      EXPECT_TRUE(close_and_export(std::move(pool_), name_).ok());
+      EXPECT_TRUE(pool_->close().ok());
     }
     pool_.reset();
     std::error_code ignored;
@@ -38,7 +38,7 @@ class ZfsEngine : public ::testing::Test {
     const Properties properties = {{"checksum", "sha256"}, {"compression", "lz4"}};
     const PoolCreate create{name_, {folder_ + "/disk"}, Layout::kStripe, size_bytes,
                             12,    properties};
-    auto pool = create_pool(create, test_engine());
+    auto pool = embedded::create_pool(create, {});
     ASSERT_TRUE(pool.ok()) << pool.error().message;
     pool_ = *pool;
   }
@@ -57,9 +57,9 @@ class ZfsEngine : public ::testing::Test {
     ASSERT_TRUE(store_->close().ok());
     store_.reset();
     files_.reset();
-    ASSERT_TRUE(close_and_export(std::move(pool_), name_).ok());
+    ASSERT_TRUE(pool_->close().ok());
     pool_.reset();
-    auto pool = open_pool(name_, {folder_ + "/disk"}, test_engine());
+    auto pool = embedded::open_pool(name_, {folder_ + "/disk"}, {});
     ASSERT_TRUE(pool.ok()) << pool.error().message;
     pool_ = *pool;
     open_shard(name, table_keys);

@@ -29,7 +29,7 @@ uint64_t place_of(uint64_t n) { return n % 64 * kRecord; }
 
 // The child: runs until it is killed, and prints each batch once it is durable.
 int write_until_killed(const std::string& name, const std::string& vdev, uint64_t first) {
-  auto pool = open_pool(name, {vdev}, test_engine());
+  auto pool = embedded::open_pool(name, {vdev}, {});
   if (!pool) {
     std::fprintf(stderr, "%s\n", pool.error().message.c_str());
     return 1;
@@ -128,7 +128,7 @@ class CrashTest : public PoolTest {
 TEST_F(CrashTest, WhatWasAcknowledgedSurvivesSigkill) {
   create();
   dataset("ds").reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   std::mt19937 random(5);
   uint64_t newest = 0;
@@ -151,7 +151,7 @@ TEST_F(CrashTest, WhatWasAcknowledgedSurvivesSigkill) {
     ASSERT_TRUE(WIFSIGNALED(code)) << code;
     ASSERT_GT(acknowledged, newest);
 
-    auto pool = open_pool(name_, vdevs_, test_engine());
+    auto pool = embedded::open_pool(name_, vdevs_, {});
     ASSERT_OK(pool);
     pool_ = *pool;
     auto files = pool_->open_files(name_ + "/ds");
@@ -164,7 +164,7 @@ TEST_F(CrashTest, WhatWasAcknowledgedSurvivesSigkill) {
       EXPECT_TRUE((*files)->info(entry.file).ok()) << entry.name;
     }
     files->reset();
-    ASSERT_OK(close_and_export(std::move(pool_), name_));
+    ASSERT_OK(pool_->close());
     pool_.reset();
   }
   reopen();

@@ -38,7 +38,7 @@ TEST_F(DamageTest, AMirrorReadsRightCountsAndRepairs) {
   const Bytes data = random_bytes(8 * kRecord, 7);
   ASSERT_OK(write_at(*files, *file, 0, data));
   files.reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   const Bytes head(data.begin() + kRecord, data.begin() + kRecord + 64);
   const auto places = find_on_disk(0, head);
@@ -67,7 +67,7 @@ TEST_F(DamageTest, AMirrorReadsRightCountsAndRepairs) {
   ASSERT_OK(pool_->clear_errors());
   EXPECT_EQ(pool_->status()->root.children[0].children[0].checksum_errors, 0u);
   files.reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   EXPECT_EQ(find_on_disk(0, head).size(), 1u);  // it is repaired on disk
   reopen();
@@ -81,7 +81,7 @@ TEST_F(DamageTest, ASingleDiskNamesTheRecord) {
   const Bytes data = random_bytes(8 * kRecord, 8);
   ASSERT_OK(write_at(*files, *file, 0, data));
   files.reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   const auto places =
       find_on_disk(0, Bytes(data.begin() + 5 * kRecord, data.begin() + 5 * kRecord + 64));
@@ -123,7 +123,6 @@ TEST_F(DamageTest, ASingleDiskNamesTheRecord) {
 }
 
 TEST_F(DamageTest, RaidzSurvivesALostDisk) {
-  if (on_kernel()) GTEST_SKIP() << "faults are made in our own I/O to files";
   create(Layout::kRaidz1, 3, 128 * kMiB);
   auto files = dataset("ds");
   auto file = files->create("f", kRecord);
@@ -150,7 +149,6 @@ TEST_F(DamageTest, RaidzSurvivesALostDisk) {
 }
 
 TEST_F(DamageTest, TheOnlyDiskIsLostAndComesBack) {
-  if (on_kernel()) GTEST_SKIP() << "faults are made in our own I/O to files";
   create();
   auto files = dataset("ds");
   auto file = files->create("f", kRecord), cold = files->create("cold", kRecord);
@@ -194,7 +192,6 @@ TEST_F(DamageTest, TheOnlyDiskIsLostAndComesBack) {
 }
 
 TEST_F(DamageTest, UncachedReadsOfALostDiskAreErrors) {
-  if (on_kernel()) GTEST_SKIP() << "faults are made in our own I/O to files";
   create();
   auto files = dataset("ds", {{"primarycache", "metadata"}});
   auto file = files->create("f", kRecord);
@@ -219,7 +216,6 @@ TEST_F(DamageTest, UncachedReadsOfALostDiskAreErrors) {
 }
 
 TEST_F(DamageTest, WritersUnderWayGetTheError) {
-  if (on_kernel()) GTEST_SKIP() << "faults are made in our own I/O to files";
   create();
   auto files = dataset("ds");
   std::atomic<int> suspended{0}, other{0};

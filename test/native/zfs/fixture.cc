@@ -70,15 +70,15 @@ void PoolTest::create(Layout layout, unsigned vdevs, uint64_t size, Properties p
     vdevs_.push_back(scratch_.file("disk" + std::to_string(i)));
   }
   PoolCreate create{name_, vdevs_, layout, size, 12, std::move(properties)};
-  auto pool = create_pool(create, test_engine());
+  auto pool = embedded::create_pool(create, {});
   ASSERT_OK(pool);
   pool_ = *pool;
 }
 
 void PoolTest::reopen() {
-  if (pool_ != nullptr) ASSERT_OK(close_and_export(std::move(pool_), name_));
+  if (pool_ != nullptr) ASSERT_OK(pool_->close());
   pool_.reset();
-  auto pool = open_pool(name_, vdevs_, test_engine());
+  auto pool = embedded::open_pool(name_, vdevs_, {});
   ASSERT_OK(pool);
   pool_ = *pool;
 }
@@ -142,7 +142,7 @@ std::string zdb(const ScratchFolder& scratch, const std::string& pool,
 
 void PoolTest::TearDown() {
   if (pool_ == nullptr) return;
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   if (!check_with_zdb_ || !has_zdb()) return;
   // -bcc reads every block and waits five seconds on the way; -bc reads the metadata.

@@ -1,4 +1,4 @@
-// What the tests of the engines share: a scratch folder, a pool in it, and zdb.
+// What the tests of the embedded engine share: a scratch folder, a pool in it, and zdb.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "test/native/engine_of_test.h"
+#include "zfs/embedded/engine.h"
 
 namespace ipfs_zfs::test {
 

@@ -20,7 +20,7 @@ using PoolsTest = PoolTest;
 
 TEST_F(PoolsTest, RefusesBadLayouts) {
   const auto refused = [&](PoolCreate create) {
-    EXPECT_ERROR(create_pool(create, test_engine()), ErrorCode::kInvalid);
+    EXPECT_ERROR(embedded::create_pool(create, {}), ErrorCode::kInvalid);
     for (const auto& entry : std::filesystem::directory_iterator(scratch_.path())) {
       ADD_FAILURE() << "left behind: " << entry.path();
     }
@@ -38,7 +38,7 @@ TEST_F(PoolsTest, RefusesBadLayouts) {
   refused({name_, {a}, Layout::kStripe, 512 * kMiB, 12, {{"recordsize", "3K"}}});
   refused({name_, {scratch_.path()}, Layout::kStripe, 512 * kMiB, 12, {}});
   EXPECT_ERROR(
-      create_pool({name_, {"/nowhere/at/all"}, Layout::kStripe, 512 * kMiB, 12, {}}, test_engine()),
+      embedded::create_pool({name_, {"/nowhere/at/all"}, Layout::kStripe, 512 * kMiB, 12, {}}, {}),
       ErrorCode::kNotFound);
 }
 
@@ -85,20 +85,20 @@ TEST_F(PoolsTest, EveryLayoutStoresData) {
 
 TEST_F(PoolsTest, WillNotOverwriteAnything) {
   create();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   PoolCreate again{"other", vdevs_, Layout::kStripe, 512 * kMiB, 12, {}};
-  EXPECT_ERROR(create_pool(again, test_engine()), ErrorCode::kExists);
+  EXPECT_ERROR(embedded::create_pool(again, {}), ErrorCode::kExists);
   const std::string text = scratch_.file("text");
   std::ofstream(text) << "somebody's data";
   std::filesystem::resize_file(text, 512 * kMiB);
   again.vdevs = {text};
-  EXPECT_ERROR(create_pool(again, test_engine()), ErrorCode::kExists);
+  EXPECT_ERROR(embedded::create_pool(again, {}), ErrorCode::kExists);
   const std::string small = scratch_.file("small");
   std::ofstream(small).flush();
   std::filesystem::resize_file(small, 10 * kMiB);
   again.vdevs = {small};
-  EXPECT_ERROR(create_pool(again, test_engine()), ErrorCode::kInvalid);
+  EXPECT_ERROR(embedded::create_pool(again, {}), ErrorCode::kInvalid);
   reopen();
 }
 
@@ -110,46 +110,46 @@ TEST_F(PoolsTest, AnEmptyFileOfTheRightSizeIsTaken) {
 }
 
 TEST_F(PoolsTest, OpenSaysWhatIsWrong) {
-  EXPECT_ERROR(open_pool("x", {scratch_.file("none")}, test_engine()), ErrorCode::kNotFound);
-  EXPECT_ERROR(open_pool("x", {}, test_engine()), ErrorCode::kInvalid);
-  EXPECT_ERROR(open_pool("x", {"none"}, test_engine()), ErrorCode::kInvalid);
+  EXPECT_ERROR(embedded::open_pool("x", {scratch_.file("none")}, {}), ErrorCode::kNotFound);
+  EXPECT_ERROR(embedded::open_pool("x", {}, {}), ErrorCode::kInvalid);
+  EXPECT_ERROR(embedded::open_pool("x", {"none"}, {}), ErrorCode::kInvalid);
   const std::string blank = scratch_.file("blank");
   std::ofstream(blank).flush();
-  EXPECT_ERROR(open_pool("x", {blank}, test_engine()), ErrorCode::kNotAPool);
+  EXPECT_ERROR(embedded::open_pool("x", {blank}, {}), ErrorCode::kNotAPool);
   std::filesystem::resize_file(blank, 256 * kMiB);
-  EXPECT_ERROR(open_pool("x", {blank}, test_engine()), ErrorCode::kNotAPool);
+  EXPECT_ERROR(embedded::open_pool("x", {blank}, {}), ErrorCode::kNotAPool);
   create();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
-  EXPECT_ERROR(open_pool("other", vdevs_, test_engine()), ErrorCode::kNotFound);
+  EXPECT_ERROR(embedded::open_pool("other", vdevs_, {}), ErrorCode::kNotFound);
   Bytes garbage = random_bytes(512 << 10, 1);
   damage(0, 0, garbage);
   reopen();  // two of the four labels are enough
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   damage(0, 0, garbage);
   damage(0, 512 * kMiB - garbage.size(), garbage);
-  EXPECT_ERROR(open_pool(name_, vdevs_, test_engine()), ErrorCode::kNotAPool);
+  EXPECT_ERROR(embedded::open_pool(name_, vdevs_, {}), ErrorCode::kNotAPool);
 }
 
 TEST_F(PoolsTest, ReadOnlyFilesAreRefused) {
   if (geteuid() == 0) GTEST_SKIP() << "root may write everything";
   create();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   ASSERT_EQ(chmod(vdevs_[0].c_str(), 0400), 0);
-  EXPECT_ERROR(open_pool(name_, vdevs_, test_engine()), ErrorCode::kNotWritable);
+  EXPECT_ERROR(embedded::open_pool(name_, vdevs_, {}), ErrorCode::kNotWritable);
 }
 
 TEST_F(PoolsTest, SharedInOneProcess) {
   create();
-  auto second = open_pool(name_, vdevs_, test_engine());
+  auto second = embedded::open_pool(name_, vdevs_, {});
   ASSERT_OK(second);
   EXPECT_EQ(second->get(), pool_.get());
-  EXPECT_EQ(find_open_pool(name_).get(), pool_.get());
-  EXPECT_EQ(find_open_pool("none"), nullptr);
+  EXPECT_EQ(embedded::find_open_pool(name_).get(), pool_.get());
+  EXPECT_EQ(embedded::find_open_pool("none"), nullptr);
   const PoolCreate same{name_, {scratch_.file("b")}, Layout::kStripe, 512 * kMiB, 12, {}};
-  EXPECT_ERROR(create_pool(same, test_engine()), ErrorCode::kExists);
+  EXPECT_ERROR(embedded::create_pool(same, {}), ErrorCode::kExists);
   ASSERT_OK((*second)->close());  // the first one still has it
   auto files = dataset("ds");
   EXPECT_EQ(pool_->open_files(name_ + "/ds")->get(), files.get());
@@ -159,7 +159,7 @@ TEST_F(PoolsTest, SharedInOneProcess) {
   EXPECT_OK(pool_->close());
   EXPECT_ERROR(pool_->status(), ErrorCode::kClosed);
   EXPECT_ERROR(pool_->open_files(name_ + "/ds"), ErrorCode::kClosed);
-  EXPECT_EQ(find_open_pool(name_), nullptr);
+  EXPECT_EQ(embedded::find_open_pool(name_), nullptr);
   pool_.reset();
   EXPECT_FALSE(std::filesystem::exists(vdevs_[0] + ".lock"));
   reopen();
@@ -167,7 +167,7 @@ TEST_F(PoolsTest, SharedInOneProcess) {
 
 TEST_F(PoolsTest, AnotherProcessHoldsIt) {
   create();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
@@ -184,7 +184,7 @@ TEST_F(PoolsTest, AnotherProcessHoldsIt) {
   char answer = 0;
   ASSERT_EQ(read(ready[0], &answer, 1), 1);
   ASSERT_EQ(answer, 'y');
-  auto pool = open_pool(name_, vdevs_, test_engine());
+  auto pool = embedded::open_pool(name_, vdevs_, {});
   EXPECT_ERROR(pool, ErrorCode::kInUse);
   EXPECT_NE(pool.error().message.find(std::to_string(child)), std::string::npos)
       << pool.error().message;
@@ -203,7 +203,7 @@ TEST_F(PoolsTest, ALostSideOfAMirrorIsDegraded) {
   const Bytes data = random_bytes(1 << 20, 1);
   ASSERT_OK(write_at(*files, *file, 0, data));
   files.reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   std::filesystem::rename(vdevs_[1], vdevs_[1] + ".away");
   reopen();
@@ -213,7 +213,7 @@ TEST_F(PoolsTest, ALostSideOfAMirrorIsDegraded) {
   EXPECT_EQ(read_at(**again, *file, 0, data.size()), data);
   ASSERT_OK(write_at(**again, *file, 0, data));
   again->reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   std::filesystem::rename(vdevs_[1] + ".away", vdevs_[1]);
   reopen();
@@ -223,10 +223,10 @@ TEST_F(PoolsTest, ALostSideOfAMirrorIsDegraded) {
 
 TEST_F(PoolsTest, ALostStripeIsMissing) {
   create(Layout::kStripe, 2);
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   std::filesystem::rename(vdevs_[1], vdevs_[1] + ".away");
-  auto pool = open_pool(name_, vdevs_, test_engine());
+  auto pool = embedded::open_pool(name_, vdevs_, {});
   EXPECT_ERROR(pool, ErrorCode::kNotFound);
   EXPECT_NE(pool.error().message.find(vdevs_[1]), std::string::npos) << pool.error().message;
   std::filesystem::rename(vdevs_[1] + ".away", vdevs_[1]);
@@ -237,7 +237,7 @@ TEST_F(PoolsTest, MovedFilesAreFound) {
   create(Layout::kMirror, 2);
   auto files = dataset("ds");
   files.reset();
-  ASSERT_OK(close_and_export(std::move(pool_), name_));
+  ASSERT_OK(pool_->close());
   pool_.reset();
   std::filesystem::create_directory(scratch_.file("moved"));
   std::filesystem::rename(vdevs_[0], scratch_.file("moved/x"));
