@@ -33,7 +33,10 @@ class Journey {
     const ran =
       engine === 'kernel'
         ? await inLab(nodeCommand(exchange, ['/run/lab/out/repo', this.seed, ...numbers]), this)
-        : spawnSync(process.execPath, [exchange, this.folder, this.seed, ...numbers])
+        : spawnSync(process.execPath, [exchange, this.folder, this.seed, ...numbers], {
+            // Else the repo opens as it was made.
+            env: { ...process.env, IPFS_ZFS_ENGINE: 'embedded' }
+          })
     const code = 'status' in ran ? ran.status : ran.code
     assert.is(
       code,

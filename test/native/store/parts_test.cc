@@ -170,7 +170,15 @@ class RunTest : public ::testing::Test {
     return run.ok() ? *std::move(run) : nullptr;
   }
 
+  Found find(const ipfs_zfs::Run& run, const Key& key) {
+    Found found{.state = Lookup::kPending};
+    Lookups lookups({&key, 1}, {&found, 1});
+    run.find_many(lookups, no_cache_);
+    return found;
+  }
+
   MemoryFiles files_;
+  PageCache no_cache_{0};
   uint64_t next_id_ = 1;
   std::mt19937_64 random_{test_seed()};
 };
@@ -183,15 +191,13 @@ TEST_F(RunTest, FindsEveryKeyWithOnePageRead) {
     ASSERT_NE(run, nullptr);
     EXPECT_TRUE(run->check().empty());
     for (const auto& [key, value] : records) {
-      Found found{.state = Lookup::kPending};
-      run->find_many({&key, 1}, {&found, 1});
+      const Found found = find(*run, key);
       ASSERT_EQ(found.state, Lookup::kFound);
       ASSERT_EQ(found.value, value);
     }
     for (int i = 0; i < 1000; i++) {
       const Key key = random_key(random_);
-      Found found{.state = Lookup::kPending};
-      run->find_many({&key, 1}, {&found, 1});
+      const Found found = find(*run, key);
       ASSERT_EQ(found.state, Lookup::kPending);
     }
   }
@@ -208,8 +214,7 @@ TEST_F(RunTest, FindsKeysThatShareTheirPrefix) {
   const auto run = write(records);
   EXPECT_TRUE(run->check().empty());
   for (const auto& [key, value] : records) {
-    Found found{.state = Lookup::kPending};
-    run->find_many({&key, 1}, {&found, 1});
+    const Found found = find(*run, key);
     ASSERT_EQ(found.state, Lookup::kFound);
     ASSERT_EQ(found.value, value);
     auto cursor = run_cursor(run, key, 3);
