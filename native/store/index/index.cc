@@ -228,10 +228,12 @@ Status Index::wait_for_flush() {
   std::unique_lock lock(mutex_);
   while (version_->frozen.size() >= kMaxFrozen) {
     const uint64_t turn = flush_turns_;
+    // One that began before this call may fail for a reason that is over: it does not count.
+    const bool joined = flushing_;
     start_flush_locked();
     changed_.wait(lock, [this, turn] { return flush_turns_ != turn || !flushing_; });
     if (version_->frozen.size() < kMaxFrozen) break;
-    if (flush_error_) return *flush_error_;
+    if (flush_error_ && !joined) return *flush_error_;
   }
   counters_.add_stall(std::chrono::steady_clock::now() - began);
   return {};

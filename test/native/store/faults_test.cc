@@ -119,10 +119,11 @@ TEST_F(Faults, ADamagedRecordFailsItsBlocksOnly) {
 }
 
 TEST_F(Faults, AnUnreadableIndexPageIsAnErrorNotAnAbsence) {
-  auto store = open_store(files_, 50);
-  const std::vector<Block> blocks = make_blocks(200, 10, 20);
+  // So many pages that the look-ups of the puts cannot have brought all of them into memory.
+  auto store = open_store(files_, 500);
+  const std::vector<Block> blocks = make_blocks(2000, 10, 20);
   ASSERT_TRUE(put_all(*store, blocks).ok());
-  while (store->stats().index_runs == 0) std::this_thread::yield();
+  while (store->stats().index_runs < 2) std::this_thread::yield();
   for (const DirEntry& entry : entries_of(*files_, "index/blocks")) {
     if (entry.name.ends_with(".run")) files_->damage(entry.file, 0, ErrorCode::kIo);
   }
