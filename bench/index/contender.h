@@ -48,9 +48,9 @@ std::unique_ptr<Contender> open_ipfs_zfs_in_memory(uint64_t keys);
 std::unique_ptr<Contender> open_rocksdb(const std::string& folder, uint64_t keys);
 std::unique_ptr<Contender> open_lmdb(const std::string& folder, uint64_t keys);
 
-// For pages or blocks of records: all of them while they fit in 4 GiB.
+// For pages or blocks of records: all of them while they fit in 6 GiB.
 inline uint64_t cache_bytes_for(uint64_t keys) {
-  return std::clamp<uint64_t>(keys * 56, uint64_t{64} << 20, uint64_t{4} << 30);
+  return std::clamp<uint64_t>(keys * 56, uint64_t{64} << 20, uint64_t{6} << 30);
 }
 
 [[noreturn]] void fail(const std::string& what);

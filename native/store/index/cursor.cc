@@ -1,10 +1,15 @@
 #include "cursor.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 namespace ipfs_zfs {
 
 namespace {
+
+// Records of a table are gathered this many at a time.
+constexpr size_t kGathered = 64;
 
 class TableCursor : public Cursor {
  public:
@@ -13,27 +18,28 @@ class TableCursor : public Cursor {
     const auto first = std::lower_bound(
         order_->begin(), order_->end(), from,
         [this](uint32_t at, const Key& key) { return less(table_->at(at).key, key); });
-    at_ = static_cast<size_t>(first - order_->begin());
-    load();
-  }
-
-  const Record* record() const override { return at_ < order_->size() ? &record_ : nullptr; }
-
-  Status next() override {
-    at_++;
-    load();
-    return {};
+    next_ = static_cast<size_t>(first - order_->begin());
+    gather();
   }
 
  private:
-  void load() {
-    if (at_ < order_->size()) record_ = table_->at((*order_)[at_]);
+  Status load() override {
+    gather();
+    return {};
+  }
+
+  void gather() {
+    const size_t count = std::min(kGathered, order_->size() - next_);
+    for (size_t i = 0; i < count; i++) table_->prefetch_at((*order_)[next_ + i]);
+    for (size_t i = 0; i < count; i++) records_[i] = table_->at((*order_)[next_ + i]);
+    next_ += count;
+    stand_on(std::span(records_).first(count));
   }
 
   const std::shared_ptr<const Table> table_;
   const std::shared_ptr<const std::vector<uint32_t>> order_;
-  size_t at_ = 0;
-  Record record_{};
+  size_t next_ = 0;
+  std::array<Record, kGathered> records_;
 };
 
 class RunCursor : public Cursor {
@@ -52,21 +58,15 @@ class RunCursor : public Cursor {
     return filled;
   }
 
-  const Record* record() const override { return at_ < records_.size() ? &records_[at_] : nullptr; }
-
-  Status next() override {
-    if (++at_ < records_.size()) return {};
-    if (++page_ < loaded_pages_) {
-      open_page();
-      return {};
-    }
-    return fill();
+ private:
+  Status load() override {
+    if (++page_ >= loaded_pages_) return fill();
+    open_page();
+    return {};
   }
 
- private:
   Status fill() {
-    records_ = {};
-    at_ = 0;
+    stand_on({});
     page_ = 0;
     loaded_pages_ = std::min<uint64_t>(ahead_pages_, run_->pages() - next_page_);
     if (loaded_pages_ == 0) return {};
@@ -78,10 +78,7 @@ class RunCursor : public Cursor {
     return {};
   }
 
-  void open_page() {
-    records_ = Run::records_of(bytes_.data() + page_ * kPageBytes);
-    at_ = 0;
-  }
+  void open_page() { stand_on(Run::records_of(bytes_.data() + page_ * kPageBytes)); }
 
   const std::shared_ptr<const Run> run_;
   const size_t ahead_pages_;
@@ -89,8 +86,6 @@ class RunCursor : public Cursor {
   uint64_t loaded_pages_ = 0;
   uint64_t page_ = 0;  // among the loaded ones
   std::vector<uint8_t> bytes_;
-  std::span<const Record> records_;
-  size_t at_ = 0;
 };
 
 }  // namespace
@@ -108,51 +103,56 @@ Result<std::unique_ptr<Cursor>> run_cursor(std::shared_ptr<const Run> run, const
 }
 
 MergeCursor::MergeCursor(std::vector<std::unique_ptr<Cursor>> sources)
-    : sources_(std::move(sources)), prefixes_(sources_.size()), ended_(sources_.size()) {
-  for (size_t i = 0; i < sources_.size(); i++) {
-    const Record* record = sources_[i]->record();
-    ended_[i] = record == nullptr;
-    if (record != nullptr) prefixes_[i] = prefix_of(record->key);
-  }
-  choose();
+    : sources_(std::move(sources)), losers_(sources_.size()) {
+  if (!sources_.empty()) winner_ = play(1);
 }
 
-Status MergeCursor::step(size_t source) {
-  const Status stepped = sources_[source]->next();
-  if (!stepped) return stepped;
+MergeCursor::Player MergeCursor::player(size_t source) const {
   const Record* record = sources_[source]->record();
-  ended_[source] = record == nullptr;
-  if (record != nullptr) prefixes_[source] = prefix_of(record->key);
-  return {};
+  return Player{record == nullptr ? UINT64_MAX : prefix_of(record->key), source};
 }
 
-// Linear: there are eight sources, seldom thirty, and a compare of neighbours in an array.
-void MergeCursor::choose() {
-  newest_ = -1;
-  for (size_t i = 0; i < sources_.size(); i++) {
-    if (ended_[i]) continue;
-    if (newest_ >= 0) {
-      const uint64_t best = prefixes_[at(newest_)];
-      if (prefixes_[i] > best) continue;
-      if (prefixes_[i] == best &&
-          !less(sources_[i]->record()->key, sources_[at(newest_)]->record()->key)) {
-        continue;
-      }
-    }
-    newest_ = static_cast<int>(i);
+// With equal prefixes: by the rest of the key, of equal keys the newest first, and who has ended
+// last.
+bool MergeCursor::beats_slowly(size_t one, size_t other) const {
+  const Record* mine = sources_[one]->record();
+  const Record* theirs = sources_[other]->record();
+  if (mine == nullptr || theirs == nullptr) return theirs == nullptr && mine != nullptr;
+  const int order = std::memcmp(mine->key.data(), theirs->key.data(), mine->key.size());
+  return order != 0 ? order < 0 : one < other;
+}
+
+// The winner among the leaves below `node`.
+MergeCursor::Player MergeCursor::play(size_t node) {
+  const size_t count = sources_.size();
+  if (node >= count) return player(node - count);
+  const Player left = play(2 * node);
+  const Player right = play(2 * node + 1);
+  const bool left_wins = beats(left, right);
+  losers_[node] = left_wins ? right : left;
+  return left_wins ? left : right;
+}
+
+// Moves the winner on, and lets its next record play its way up.
+Status MergeCursor::step() {
+  const Status stepped = sources_[winner_.source]->next();
+  if (!stepped) return stepped;
+  Player best = player(winner_.source);
+  for (size_t node = (sources_.size() + best.source) / 2; node > 0; node /= 2) {
+    if (beats(losers_[node], best)) std::swap(losers_[node], best);
   }
+  winner_ = best;
+  return {};
 }
 
 Status MergeCursor::next() {
   const Key key = record()->key;
-  const uint64_t prefix = prefix_of(key);
+  const uint64_t prefix = winner_.prefix;
   // Older records of the same key go with the newest one.
-  for (size_t i = 0; i < sources_.size(); i++) {
-    if (ended_[i] || prefixes_[i] != prefix || sources_[i]->record()->key != key) continue;
-    const Status stepped = step(i);
+  do {
+    const Status stepped = step();
     if (!stepped) return stepped;
-  }
-  choose();
+  } while (winner_.prefix == prefix && record() != nullptr && record()->key == key);
   return {};
 }
 

@@ -12,9 +12,25 @@ namespace ipfs_zfs {
 class Cursor {
  public:
   virtual ~Cursor() = default;
+
   // The record it stands on; null at the end. Valid until next().
-  virtual const Record* record() const = 0;
-  virtual Status next() = 0;
+  const Record* record() const { return at_ < end_ ? at_ : nullptr; }
+  Status next() {
+    if (++at_ < end_) return {};
+    return load();
+  }
+
+ protected:
+  // Calls stand_on() with the records that follow, or with none at the end.
+  virtual Status load() = 0;
+  void stand_on(std::span<const Record> records) {
+    at_ = records.data();
+    end_ = at_ + records.size();
+  }
+
+ private:
+  const Record* at_ = nullptr;
+  const Record* end_ = nullptr;
 };
 
 // The records of a table as they were at the call, from the first key >= `from`.
@@ -26,21 +42,35 @@ Result<std::unique_ptr<Cursor>> run_cursor(std::shared_ptr<const Run> run, const
 
 // Merges sources that are ordered newest first: of equal keys, the newest source's record.
 // Tombstones come out too.
+//
+// A tree of losers (Knuth, The Art of Computer Programming 3, 5.4.1): each inner node remembers who
+// lost there, and the next record costs one match on each level.
 class MergeCursor {
  public:
   explicit MergeCursor(std::vector<std::unique_ptr<Cursor>> sources);
-  const Record* record() const { return newest_ < 0 ? nullptr : sources_[at(newest_)]->record(); }
+  const Record* record() const {
+    return sources_.empty() ? nullptr : sources_[winner_.source]->record();
+  }
   Status next();
 
  private:
-  static size_t at(int source) { return static_cast<size_t>(source); }
-  Status step(size_t source);
-  void choose();
+  struct Player {
+    uint64_t prefix = 0;  // of its record; the largest at its end
+    size_t source = 0;
+  };
+
+  Player player(size_t source) const;
+  bool beats(const Player& one, const Player& other) const {
+    if (one.prefix != other.prefix) return one.prefix < other.prefix;
+    return beats_slowly(one.source, other.source);
+  }
+  bool beats_slowly(size_t one, size_t other) const;
+  Player play(size_t node);
+  Status step();
 
   std::vector<std::unique_ptr<Cursor>> sources_;
-  std::vector<uint64_t> prefixes_;  // of each source's record; beside them for the cache
-  std::vector<uint8_t> ended_;
-  int newest_ = -1;  // the source that record() comes from
+  std::vector<Player> losers_;  // of node 1, the root, and so on; source i is the leaf n + i
+  Player winner_;
 };
 
 }  // namespace ipfs_zfs

@@ -65,9 +65,33 @@ inline FilterPlaces filter_places(const FilterShape& shape, uint64_t mixed) {
   return places;
 }
 
-// Builds the filter over `hashes` (sorted and made distinct in place), appends its fingerprints and
-// returns its shape with `offset` at the place where they begin.
-FilterShape build_filter(std::vector<uint64_t>& hashes, std::vector<uint8_t>& fingerprints);
+// Builds one filter after another; what it needs for that is kept from one to the next.
+class FilterBuilder {
+ public:
+  // A filter over `hashes`, which come back in another order and perhaps without repetitions. Its
+  // fingerprints are appended, and the shape's `offset` is the place where they begin.
+  FilterShape build(std::vector<uint64_t>& hashes, std::vector<uint8_t>& fingerprints);
+
+ private:
+  // One place of the array while peeling: how many keys touch it, and the XOR of their hashes.
+  struct Cell {
+    uint64_t hashes = 0;
+    uint32_t keys = 0;
+  };
+  struct Peeled {
+    uint64_t mixed;
+    uint64_t place;  // its own: no key that was peeled later touches it
+  };
+
+  void mix_by_segment(const FilterShape& shape, const std::vector<uint64_t>& hashes);
+  bool peel(const FilterShape& shape);
+
+  std::vector<uint64_t> mixed_;
+  std::vector<uint32_t> starts_;
+  std::vector<Cell> cells_;
+  std::vector<uint32_t> alone_;
+  std::vector<Peeled> peeled_;
+};
 
 // `chunk` is where the chunk's fingerprints begin.
 inline bool filter_holds(const FilterPlaces& places, const uint8_t* chunk) {

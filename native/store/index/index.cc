@@ -22,6 +22,8 @@ constexpr std::chrono::nanoseconds kNapPerKey{400};
 constexpr size_t kBatchThatNaps = 256;
 // A log is at most as long as if every key of its table had changed this often.
 constexpr size_t kLogTurns = 4;
+// Enough to hide a cache miss behind other keys' upserts.
+constexpr size_t kUpsertsAhead = 8;
 // A listing reads at most this many pages of each run ahead (64 KiB).
 constexpr size_t kMaxScanAhead = 16;
 
@@ -294,7 +296,11 @@ FileOp Index::freeing_op(uint64_t written_bytes) const {
 
 void Index::publish(std::span<const Change> changes) {
   const auto version = this->version();
-  for (const Change& change : changes) version->active->upsert(change.key, change.value);
+  Table& table = *version->active;
+  for (size_t i = 0; i < changes.size(); i++) {
+    if (i + kUpsertsAhead < changes.size()) table.prefetch(changes[i + kUpsertsAhead].key);
+    table.upsert(changes[i].key, changes[i].value);
+  }
 }
 
 void Index::unpublish(std::span<const Change> changes) {

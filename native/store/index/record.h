@@ -38,6 +38,10 @@ struct Found {
   ErrorCode error = ErrorCode::kIo;  // when kFailed
 };
 
-inline bool less(const Key& a, const Key& b) { return std::memcmp(a.data(), b.data(), 32) < 0; }
+inline bool less(const Key& a, const Key& b) {
+  const uint64_t first = prefix_of(a);
+  const uint64_t second = prefix_of(b);
+  return first != second ? first < second : std::memcmp(a.data(), b.data(), a.size()) < 0;
+}
 
 }  // namespace ipfs_zfs

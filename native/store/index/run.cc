@@ -23,8 +23,8 @@ uint64_t checksum_of(const T& head) {
 }
 
 template <typename T>
-std::span<uint8_t> bytes_of(std::vector<T>& table) {
-  return {reinterpret_cast<uint8_t*>(table.data()), table.size() * sizeof(T)};
+std::span<uint8_t> bytes_of(T& table) {
+  return {reinterpret_cast<uint8_t*>(table.data()), table.size() * sizeof(table[0])};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "../../zfs/dataset_files.h"
+#include "../huge_pages.h"
 #include "filter.h"
 #include "lookup.h"
 #include "page_cache.h"
@@ -152,9 +153,9 @@ class Run {
   const RunInfo info_;
   FileId file_ = 0;
   uint64_t filter_seed_ = 0;
-  std::vector<uint64_t> fences_;  // of each page, the first key's prefix
+  std::vector<uint64_t, HugePageAllocator<uint64_t>> fences_;  // of each page, its first prefix
   std::vector<FilterShape> shapes_;
-  std::vector<uint8_t> fingerprints_;
+  std::vector<uint8_t, HugePageAllocator<uint8_t>> fingerprints_;
   // A bit for each page that a lookup has proved. From then on ZFS's checksums vouch for it:
   // hashing a page again would be most of what a lookup costs.
   mutable std::unique_ptr<std::atomic<uint64_t>[]> proved_;
@@ -199,6 +200,7 @@ class RunWriter {
   std::vector<FilterShape> shapes_;
   std::vector<uint8_t> fingerprints_;
   std::vector<uint64_t> chunk_hashes_;
+  FilterBuilder filter_builder_;
 };
 
 }  // namespace ipfs_zfs

@@ -82,7 +82,7 @@ void RunWriter::close_page() {
 // Builds the filters of all chunks below `up_to`; the keys of the first one have been gathered.
 void RunWriter::close_chunks(uint64_t up_to) {
   while (shapes_.size() < up_to) {
-    shapes_.push_back(build_filter(chunk_hashes_, fingerprints_));
+    shapes_.push_back(filter_builder_.build(chunk_hashes_, fingerprints_));
     chunk_hashes_.clear();
   }
 }

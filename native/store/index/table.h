@@ -30,6 +30,8 @@ class Table {
 
   // By the one writer. The table must have room.
   void upsert(const Key& key, Value value);
+  // Says that an upsert of `key` comes soon.
+  void prefetch(const Key& key) const { __builtin_prefetch(&slots_[home_of(key)], 1); }
   // A copy with twice the room, for deletes that cannot wait for space on disk.
   std::shared_ptr<Table> grown() const;
 
@@ -44,6 +46,7 @@ class Table {
   // by merging in what came since, so that a listing does not sort the table once a page.
   std::shared_ptr<const std::vector<uint32_t>> order() const;
   Record at(uint32_t position) const;
+  void prefetch_at(uint32_t position) const { __builtin_prefetch(&records_[position]); }
 
  private:
   uint64_t home_of(const Key& key) const;

@@ -130,6 +130,7 @@ TEST(Table, FindsTheNewestValueAndKeepsOrder) {
 }
 
 TEST(Filter, NeverDeniesAKeyAndSeldomAllowsAnother) {
+  FilterBuilder builder;
   std::mt19937_64 random(test_seed());
   for (const size_t count : {size_t{1}, size_t{2}, size_t{10}, size_t{1000}, size_t{100000}}) {
     std::vector<uint64_t> hashes(count);
@@ -137,7 +138,7 @@ TEST(Filter, NeverDeniesAKeyAndSeldomAllowsAnother) {
     hashes.push_back(hashes.front());  // twice the same must not make it fail
     std::vector<uint64_t> sorted = hashes;
     std::vector<uint8_t> fingerprints(5);  // not the first of its run
-    const FilterShape shape = build_filter(sorted, fingerprints);
+    const FilterShape shape = builder.build(sorted, fingerprints);
     EXPECT_EQ(shape.offset, 5u);
     EXPECT_GT(shape.segment_count, 0u);
     for (const uint64_t hash : hashes) {
@@ -152,7 +153,7 @@ TEST(Filter, NeverDeniesAKeyAndSeldomAllowsAnother) {
   }
   std::vector<uint64_t> none;
   std::vector<uint8_t> fingerprints;
-  EXPECT_FALSE(filter_holds(build_filter(none, fingerprints), fingerprints.data(), 1));
+  EXPECT_FALSE(filter_holds(builder.build(none, fingerprints), fingerprints.data(), 1));
 }
 
 class RunTest : public ::testing::Test {
