@@ -33,8 +33,10 @@ class Contender {
   virtual size_t scan() = 0;  // all records
   // Until no background work is left.
   virtual void settle() = 0;
-  // From the disk again, with nothing in memory of its own.
+  // Closed and opened again; the file system below stays.
   virtual void reopen() = 0;
+  // From the disk again, with nothing in the memory of the process.
+  virtual void forget() { reopen(); }
   virtual Footprint footprint() = 0;
   // Pages that lookups have read, when the contender counts them.
   virtual uint64_t read_pages() { return 0; }

@@ -35,8 +35,8 @@ class IpfsZfs : public Contender {
     if (folder_.empty()) {
       files_ = std::make_shared<test::MemoryFiles>();
     } else {
-      // Sparse. Merges need the largest run twice.
-      const uint64_t size = std::max<uint64_t>(keys * 200, uint64_t{2} << 30);
+      // Sparse. Merges need the largest run but one twice.
+      const uint64_t size = std::max<uint64_t>(keys * 55, uint64_t{2} << 30);
       const PoolCreate create{name_,
                               {folder_ + "/disk"},
                               Layout::kStripe,
@@ -105,6 +105,11 @@ class IpfsZfs : public Contender {
   void settle() override { must(index_->settle(true)); }
 
   void reopen() override {
+    index_.reset();
+    open_index();
+  }
+
+  void forget() override {
     index_.reset();
     if (pool_) {
       files_.reset();

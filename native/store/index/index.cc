@@ -159,6 +159,7 @@ IndexStats Index::stats() const {
   for (const auto& run : version->runs) {
     stats.run_bytes += run->info().size_bytes;
     stats.filter_bytes += run->memory_bytes();
+    stats.unfiltered_runs += run->has_filter() ? 0 : 1;
   }
   stats.log_bytes = log_bytes_.load();
   stats.disk_bytes = stats.log_bytes + stats.run_bytes;
@@ -171,7 +172,13 @@ std::vector<std::string> Index::check() const {
   std::vector<std::string> faults;
   const auto version = this->version();
   for (const auto& run : version->runs) {
-    for (std::string& fault : run->check()) faults.push_back(std::move(fault));
+    // With its filter, wherever that is otherwise.
+    const auto whole = Run::open(files_, run->path(), run->info());
+    if (!whole) {
+      faults.push_back(whole.error().message);
+      continue;
+    }
+    for (std::string& fault : (*whole)->check()) faults.push_back(std::move(fault));
   }
   return faults;
 }

@@ -43,8 +43,10 @@ class Index {
     std::string folder;  // relative to the dataset
     size_t table_keys = 1u << 18;
     size_t fan_out = 8;
-    // Tables, fences and filters are in memory whatever this says (1.2 bytes a key, and three
-    // tables); pages of runs take what they leave of it, up to `page_cache_bytes`.
+    // Three tables and the fences (0.08 bytes a key) are in memory whatever this says. Filters
+    // (1.2 bytes a key) are while there is room, the newest first: a lookup that gets as far as a
+    // run without one reads a page. Pages of runs take what is left, up to `page_cache_bytes`.
+    // While a run is written its filter is in memory once more.
     size_t memory_bytes = SIZE_MAX;
     size_t page_cache_bytes = 16u << 20;
   };
@@ -164,6 +166,9 @@ class Index {
   void pace(std::chrono::steady_clock::time_point step_began) const;
   void slow_down();
   void fit_memory(Version& version) const;
+  size_t filter_room(const std::vector<std::shared_ptr<Run>>& beside) const;
+  Result<std::shared_ptr<Run>> open_run(const RunInfo& info,
+                                        const std::vector<std::shared_ptr<Run>>& beside) const;
   uint64_t take_file_number();
 
   std::shared_ptr<const Version> version() const;

@@ -40,14 +40,23 @@ void Index::change_version(Change_&& change) {
 // The page cache takes what the rest leaves of the budget. It is not made anew for less than an
 // eighth: that would cost what is in it.
 void Index::fit_memory(Version& version) const {
-  // One table fills, and as many as may wait do.
-  size_t taken = Table::memory_bytes_of(options_.table_keys) * (kMaxFrozen + 1);
-  for (const auto& run : version.runs) taken += run->memory_bytes();
-  const size_t left = options_.memory_bytes > taken ? options_.memory_bytes - taken : 0;
-  const size_t budget = std::min(left, options_.page_cache_bytes);
+  const size_t budget = std::min(filter_room(version.runs), options_.page_cache_bytes);
   const size_t has = version.cache ? version.cache->memory_bytes() : 0;
   if (version.cache && budget >= has && budget - has <= budget / 8) return;
   version.cache = std::make_shared<PageCache>(budget);
+}
+
+// What the budget has left beside the tables and what those runs keep in memory.
+size_t Index::filter_room(const std::vector<std::shared_ptr<Run>>& beside) const {
+  // One table fills, and as many as may wait do.
+  size_t taken = Table::memory_bytes_of(options_.table_keys) * (kMaxFrozen + 1);
+  for (const auto& run : beside) taken += run->memory_bytes();
+  return options_.memory_bytes > taken ? options_.memory_bytes - taken : 0;
+}
+
+Result<std::shared_ptr<Run>> Index::open_run(
+    const RunInfo& info, const std::vector<std::shared_ptr<Run>>& beside) const {
+  return Run::open(files_, path_of(info.id, "run"), info, filter_room(beside));
 }
 
 uint64_t Index::take_file_number() {
@@ -149,7 +158,7 @@ Status Index::flush_table(const Frozen& frozen) {
   if (!info) return info.error();
   std::shared_ptr<Run> run;
   if (info->has_value()) {
-    auto opened = Run::open(files_, path_of((*info)->id, "run"), **info);
+    auto opened = open_run(**info, version()->runs);
     if (!opened) return opened.error();
     run = *std::move(opened);
   }
@@ -203,7 +212,7 @@ Status Index::install_loaded(RunInfo info, uint64_t new_keys) {
   for (uint64_t keys = options_.table_keys; keys < info.records; keys *= options_.fan_out) {
     info.level++;
   }
-  auto run = Run::open(files_, path_of(info.id, "run"), info);
+  auto run = open_run(info, version()->runs);
   if (!run) return run.error();
   const uint64_t keys = keys_.load() + new_keys;
   Manifest change;
@@ -347,7 +356,11 @@ Status Index::merge(const std::vector<std::shared_ptr<Run>>& inputs, bool oldest
   // Of different levels, as compact() merges them, it takes the place of the oldest.
   const uint32_t oldest_level = inputs.back()->info().level;
   info->level = oldest_level + (inputs.front()->info().level == oldest_level ? 1 : 0);
-  auto run = Run::open(files_, path_of(id, "run"), *info);
+  std::vector<std::shared_ptr<Run>> beside = version()->runs;
+  std::erase_if(beside, [&inputs](const auto& one) {
+    return std::find(inputs.begin(), inputs.end(), one) != inputs.end();
+  });
+  auto run = open_run(*info, beside);
   if (!run) {
     writer.abandon();
     return run.error();

@@ -118,7 +118,7 @@ Status Index::recover() {
 
 Status Index::open_runs(std::vector<std::shared_ptr<Run>>& runs) {
   for (const RunInfo& info : manifest_.runs) {
-    auto run = Run::open(files_, path_of(info.id, "run"), info);
+    auto run = open_run(info, runs);
     if (!run) return run.error();
     runs.push_back(*std::move(run));
   }

@@ -15,8 +15,9 @@ struct IndexStats {
   uint64_t table_keys = 0;
   uint64_t log_bytes = 0;
   uint64_t run_bytes = 0;
-  uint64_t disk_bytes = 0;    // both
-  uint64_t filter_bytes = 0;  // in memory, fences with them
+  uint64_t disk_bytes = 0;       // both
+  uint64_t filter_bytes = 0;     // in memory, fences with them
+  uint64_t unfiltered_runs = 0;  // whose filter the memory budget leaves on disk
   uint64_t cache_bytes = 0;
   uint64_t memory_bytes = 0;  // tables, filters, fences and cache
 

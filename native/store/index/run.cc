@@ -58,14 +58,14 @@ Error Run::corrupt(uint64_t offset, const char* what) const {
 }
 
 Result<std::shared_ptr<Run>> Run::open(DatasetFiles& files, const std::string& path,
-                                       const RunInfo& info) {
+                                       const RunInfo& info, size_t filter_max_bytes) {
   std::shared_ptr<Run> run(new Run(files, path, info));
-  const Status loaded = run->load();
+  const Status loaded = run->load(filter_max_bytes);
   if (!loaded) return loaded.error();
   return run;
 }
 
-Status Run::load() {
+Status Run::load(size_t filter_max_bytes) {
   auto file = files_.lookup(path_);
   if (!file) {
     if (file.error().code != ErrorCode::kNotFound) return file.error();
@@ -102,7 +102,12 @@ Status Run::load() {
     return corrupt(0, "a damaged header");
   }
   shapes_.resize(header.filter_chunks);
-  return load_tables(footer);
+  const Status loaded = load_tables(footer);
+  if (!loaded) return loaded;
+  // One checksum covers all tables: the filter is read and proved in any case.
+  has_filter_ = fingerprints_.size() <= filter_max_bytes;
+  if (!has_filter_) fingerprints_ = {};
+  return {};
 }
 
 // Reads the table at `offset`, steps over it, and takes it into the checksum.
@@ -157,6 +162,7 @@ size_t Run::memory_bytes() const {
 }
 
 bool Run::may_contain(const Key& key) const {
+  if (!has_filter_) return true;
   const FilterShape& shape = shapes_[filter_chunk_of(prefix_of(key), shapes_.size())];
   return filter_holds(shape, fingerprints_.data(), filter_hash(key, filter_seed_));
 }

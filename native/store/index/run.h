@@ -93,8 +93,10 @@ class Graveyard {
 
 class Run {
  public:
+  // Its filter stays in memory when it takes at most `filter_max_bytes`. Without it every lookup
+  // that gets as far as this run reads a page.
   static Result<std::shared_ptr<Run>> open(DatasetFiles& files, const std::string& path,
-                                           const RunInfo& info);
+                                           const RunInfo& info, size_t filter_max_bytes = SIZE_MAX);
   ~Run();
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -105,6 +107,7 @@ class Run {
   uint64_t first_prefix(uint64_t page) const { return fences_[page]; }
   size_t memory_bytes() const;
 
+  bool has_filter() const { return has_filter_; }
   bool may_contain(const Key& key) const;
 
   // Resolves the entries that are kPending and here.
@@ -127,7 +130,7 @@ class Run {
 
  private:
   Run(DatasetFiles& files, std::string path, const RunInfo& info);
-  Status load();
+  Status load(size_t filter_max_bytes);
   Status load_tables(const RunFooter& footer);
   Status load_table(uint64_t* offset, std::span<uint8_t> table, uint64_t* sum) const;
   Status prove_page(uint64_t page, const uint8_t* bytes) const;
@@ -141,6 +144,7 @@ class Run {
     uint8_t key;  // its place among the lookups
   };
   size_t probe(Lookups& lookups, Candidate* candidates) const;
+  size_t pass_filter(Lookups& lookups, Candidate* candidates) const;
   size_t search_cached(Lookups& lookups, Candidate* candidates, size_t count,
                        PageCache& cache) const;
   void search(Lookups& lookups, const Candidate& candidate, const uint8_t* page) const;
@@ -153,6 +157,7 @@ class Run {
   const RunInfo info_;
   FileId file_ = 0;
   uint64_t filter_seed_ = 0;
+  bool has_filter_ = true;
   std::vector<uint64_t, HugePageAllocator<uint64_t>> fences_;  // of each page, its first prefix
   std::vector<FilterShape> shapes_;
   std::vector<uint8_t, HugePageAllocator<uint8_t>> fingerprints_;

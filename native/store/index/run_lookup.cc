@@ -64,8 +64,8 @@ void Run::find_backwards(uint64_t page, const Key& key, Found* found) const {
   }
 }
 
-// The keys that the filter lets through, and the pages where they would be.
-size_t Run::probe(Lookups& lookups, Candidate* candidates) const {
+// The keys that the filter lets through.
+size_t Run::pass_filter(Lookups& lookups, Candidate* candidates) const {
   const auto pending = lookups.pending();
   FilterPlaces places[Lookups::kMax];
   const FilterShape* shapes[Lookups::kMax];
@@ -85,10 +85,22 @@ size_t Run::probe(Lookups& lookups, Candidate* candidates) const {
     const bool maybe = shape.segment_count == 0
                            ? shape.holds_all != 0
                            : filter_holds(places[i], fingerprints_.data() + shape.offset);
-    if (!maybe) continue;
-    const uint64_t prefix = prefix_of(lookups.keys[pending[i]]);
+    if (maybe) candidates[count++] = Candidate{0, pending[i]};
+  }
+  return count;
+}
+
+// The keys that may be here, and the pages where they would be.
+size_t Run::probe(Lookups& lookups, Candidate* candidates) const {
+  size_t count = 0;
+  if (has_filter_) {
+    count = pass_filter(lookups, candidates);
+  } else {
+    for (const uint8_t key : lookups.pending()) candidates[count++] = Candidate{0, key};
+  }
+  for (size_t i = 0; i < count; i++) {
+    const uint64_t prefix = prefix_of(lookups.keys[candidates[i].key]);
     __builtin_prefetch(fences_.data() + filter_chunk_of(prefix, fences_.size()));
-    candidates[count++] = Candidate{0, pending[i]};
   }
   size_t kept = 0;
   for (size_t i = 0; i < count; i++) {
@@ -105,7 +117,7 @@ void Run::search(Lookups& lookups, const Candidate& candidate, const uint8_t* pa
   if (!find_in_page(page, key, guess_in_page(candidate.page, prefix_of(key)), &found)) {
     find_backwards(candidate.page, key, &found);
   }
-  lookups.counts.false_positives += found.state == Lookup::kPending ? 1 : 0;
+  lookups.counts.false_positives += has_filter_ && found.state == Lookup::kPending ? 1 : 0;
 }
 
 // Resolves what the cache can, and moves the others to the front.

@@ -40,6 +40,10 @@ class IndexModelTest : public ::testing::TestWithParam<int> {
   void SetUp() override {
     random_.seed(test_seed() + static_cast<uint64_t>(GetParam()) * 7919);
     options_ = {"index/test", 1 + random_() % 40, 2 + random_() % 3};
+    // Some with less memory than the filters need, or none.
+    if (GetParam() % 2 == 1) {
+      options_.memory_bytes = 3 * Table::memory_bytes_of(options_.table_keys) + random_() % 2000;
+    }
     for (int i = 0; i < 500; i++) {
       Key key{};
       for (uint8_t& byte : key) byte = static_cast<uint8_t>(random_());
@@ -166,6 +170,46 @@ TEST_P(IndexModelTest, BehavesLikeAMap) {
     }
   }
   EXPECT_LT(index_->stats().runs, 60u);
+}
+
+TEST(IndexMemory, KeepsItsBudgetByLeavingTheOldestFiltersOut) {
+  constexpr size_t kTableKeys = 2000;
+  std::mt19937_64 random(test_seed());
+  std::vector<Change> changes(60 * kTableKeys);
+  std::vector<Key> keys;
+  for (Change& change : changes) {
+    for (uint8_t& byte : change.key) byte = static_cast<uint8_t>(random());
+    change.value = random() % 1000;
+    keys.push_back(change.key);
+  }
+  MemoryFiles files;
+  Background background;
+  CountingOwner owner;
+  Index::Options options{"index/test", kTableKeys, 4};
+  const size_t tables = 3 * Table::memory_bytes_of(kTableKeys);
+  options.memory_bytes = tables + keys.size() / 2;  // filters need more than a byte a key
+  options.page_cache_bytes = 1 << 20;
+  for (const bool reopened : {false, true}) {
+    auto opened = Index::open(files, background, owner, options);
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    Index& index = **opened;
+    for (size_t at = 0; !reopened && at < changes.size(); at += kTableKeys / 2) {
+      ASSERT_TRUE(index.apply(std::span(changes).subspan(at, kTableKeys / 2)).ok());
+    }
+    ASSERT_TRUE(index.settle(true).ok());
+    const IndexStats stats = index.stats();
+    EXPECT_GT(stats.unfiltered_runs, 0u);
+    EXPECT_LT(stats.unfiltered_runs, stats.runs);
+    // The fences of the last run come on top.
+    EXPECT_LE(stats.memory_bytes, options.memory_bytes + keys.size() / 10);
+    std::vector<Found> found(keys.size());
+    index.find_many(keys, found);
+    for (size_t i = 0; i < keys.size(); i++) {
+      ASSERT_EQ(found[i].state, Lookup::kFound);
+      ASSERT_EQ(found[i].value, changes[i].value);
+    }
+    EXPECT_TRUE(index.check().empty());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, IndexModelTest, ::testing::Range(0, 8));
