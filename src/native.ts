@@ -65,7 +65,7 @@ export const native: Native = {
     return settled(addon().exportPool(name))
   },
 
-  async openStore(pool, { shards, bucketShards, tableKeys }) {
+  async openStore(pool, { shards, bucketShards, tableKeys, indexMemoryBytes }) {
     const handle = NativePool.handle(pool)
     checkStrings(shards, 'the names of shards')
     if (shards.length === 0 || shards.length > BUCKETS || new Set(shards).size < shards.length) {
@@ -78,8 +78,11 @@ export const native: Native = {
       throw new InvalidParametersError('bucketShards names a shard that is not there')
     }
     if (tableKeys != null) checkInteger(tableKeys, 'tableKeys', 1, 2 ** 31)
+    if (indexMemoryBytes != null) {
+      checkInteger(indexMemoryBytes, 'indexMemoryBytes', 0, Number.MAX_SAFE_INTEGER)
+    }
     return new NativeStore(
-      await settled(addon().openStore(handle, shards, bucketShards, tableKeys))
+      await settled(addon().openStore(handle, shards, bucketShards, tableKeys, indexMemoryBytes))
     )
   },
 

@@ -345,6 +345,9 @@ class OpenStore : public Promised {
     const auto buckets = info[2].As<Napi::Uint16Array>();
     bucket_shards_.assign(buckets.Data(), buckets.Data() + buckets.ElementLength());
     if (info[3].IsNumber()) options_.table_keys = info[3].As<Napi::Number>().Uint32Value();
+    if (info[4].IsNumber()) {
+      options_.index_memory_bytes = static_cast<size_t>(info[4].As<Napi::Number>().Int64Value());
+    }
     return !info.Env().IsExceptionPending();
   }
 

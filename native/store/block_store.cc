@@ -78,9 +78,11 @@ class ShardedStore : public BlockStore {
 
   ~ShardedStore() override { shards_.clear(); }
 
-  Status open_shards(std::vector<std::shared_ptr<DatasetFiles>> files, size_t table_keys) {
+  Status open_shards(std::vector<std::shared_ptr<DatasetFiles>> files, const Options& options) {
+    std::optional<size_t> memory_bytes = options.index_memory_bytes;
+    if (memory_bytes) *memory_bytes /= files.size();
     for (size_t i = 0; i < files.size(); i++) {
-      auto shard = Shard::open(std::move(files[i]), background_, table_keys);
+      auto shard = Shard::open(std::move(files[i]), background_, options.table_keys, memory_bytes);
       if (!shard) {
         return Error{shard.error().code,
                      "shard " + std::to_string(i) + ": " + shard.error().message};
@@ -419,7 +421,7 @@ Result<std::unique_ptr<BlockStore>> BlockStore::open(
     if (shard >= shards.size()) return Error{ErrorCode::kInvalid, "the map names no shard"};
   }
   auto store = std::make_unique<ShardedStore>(std::move(bucket_shards));
-  const Status opened = store->open_shards(std::move(shards), options.table_keys);
+  const Status opened = store->open_shards(std::move(shards), options);
   if (!opened) return opened.error();
   return std::unique_ptr<BlockStore>(std::move(store));
 }

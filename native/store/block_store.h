@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -109,6 +110,9 @@ class BlockStore {
  public:
   struct Options {
     size_t table_keys = 1u << 18;  // keys in memory, per shard, before they become a run
+    // For the indexes of all shards, cached pages included. Without it they keep all filters, and
+    // few pages.
+    std::optional<size_t> index_memory_bytes;
   };
 
   // `bucket_shards` has kBuckets entries, each below `shards.size()`. Empty datasets are laid out;

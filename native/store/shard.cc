@@ -33,7 +33,8 @@ Shard::~Shard() {
 }
 
 Result<std::unique_ptr<Shard>> Shard::open(std::shared_ptr<DatasetFiles> files,
-                                           Background& background, size_t table_keys) {
+                                           Background& background, size_t table_keys,
+                                           std::optional<size_t> index_memory_bytes) {
   if (files->apply_limit_bytes() < kLeastApplyBytes) {
     return Error{ErrorCode::kInvalid,
                  "an apply must take at least " + std::to_string(kLeastApplyBytes) + " bytes"};
@@ -43,7 +44,12 @@ Result<std::unique_ptr<Shard>> Shard::open(std::shared_ptr<DatasetFiles> files,
     const Status opened = shard->slots_[i].open(*shard->files_, i);
     if (!opened) return opened.error();
   }
-  auto index = Index::open(*shard->files_, background, *shard, {kIndexFolder, table_keys});
+  Index::Options options{kIndexFolder, table_keys};
+  if (index_memory_bytes) {
+    options.memory_bytes = *index_memory_bytes;
+    options.page_cache_bytes = *index_memory_bytes;
+  }
+  auto index = Index::open(*shard->files_, background, *shard, std::move(options));
   if (!index) return index.error();
   shard->index_ = *std::move(index);
   const Status found = shard->packs_.find_files();

@@ -24,7 +24,8 @@ namespace ipfs_zfs {
 class Shard : public IndexOwner {
  public:
   static Result<std::unique_ptr<Shard>> open(std::shared_ptr<DatasetFiles> files,
-                                             Background& background, size_t table_keys);
+                                             Background& background, size_t table_keys,
+                                             std::optional<size_t> index_memory_bytes);
   ~Shard() override;
 
   // `index[i]` says which of `blocks` has `keys[i]`; the same below.

@@ -75,7 +75,8 @@ interface Addon {
     pool: PoolHandle,
     shards: string[],
     bucketShards: Uint16Array,
-    tableKeys: number | undefined
+    tableKeys: number | undefined,
+    indexMemoryBytes: number | undefined
   ): Promise<StoreHandle>
   closeStore(store: StoreHandle): Promise<void>
   put(

@@ -141,6 +141,8 @@ export interface StoreOptions {
   bucketShards: Uint16Array
   /** Keys in memory, per shard, before they become a run. Default 262,144. */
   tableKeys?: number
+  /** For tables, filters and pages of all shards. Default: all filters, 16 MiB of pages a shard. */
+  indexMemoryBytes?: number
 }
 
 /** The index of one shard. What is counted is counted since it was opened. */

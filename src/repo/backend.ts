@@ -12,17 +12,27 @@ const SHARD_MAP = 'shard-map'
 /** What stands on the pool of an open repo, and where its blocks are. */
 export interface OpenedBackend extends Backend {
   map: ShardMap
+  indexMemoryBytes?: number
 }
 
-/**
- * Opens the databases, then the shards that the catalog names. The pool stays open when it fails.
- * @param initialMap only for a repo that is being made
- */
+export interface BackendInit {
+  /** Only for a repo that is being made. */
+  initialMap?: ShardMap
+  /** As in RepoInit. */
+  indexMemoryBytes?: number
+}
+
+/** Of those who have an option of that name, or a backend opened with it. */
+export function budgetOf({ indexMemoryBytes }: Pick<BackendInit, 'indexMemoryBytes'>): BackendInit {
+  return indexMemoryBytes == null ? {} : { indexMemoryBytes }
+}
+
+/** Opens the databases, then the shards that the catalog names. The pool stays open on failure. */
 export async function openBackend(
   native: Native,
   pool: Pool,
   { root }: RepoConfig,
-  initialMap?: ShardMap
+  init: BackendInit
 ): Promise<OpenedBackend> {
   const names = datasetNames(root, 0)
   const { catalog } = names
@@ -33,19 +43,27 @@ export async function openBackend(
   })
   const undo = [() => records.close()]
   try {
-    const text = await records.setting(SHARD_MAP, initialMap && encodeShardMap(initialMap))
+    const text = await records.setting(
+      SHARD_MAP,
+      init.initialMap && encodeShardMap(init.initialMap)
+    )
     if (text == null) {
       throw new CorruptError(`${catalog}/catalog.db has no shard map: roll back to a snapshot`)
     }
     const map = decodeShardMap(text)
     const { shards } = datasetNames(root, map.shards)
-    const store = await native.openStore(pool, { shards, bucketShards: map.bucketShards })
+    const budget = budgetOf(init)
+    const store = await native.openStore(pool, {
+      shards,
+      bucketShards: map.bucketShards,
+      ...budget
+    })
     undo.push(() => store.close())
     const digests = await native.openCatalog(pool, catalog)
     const reserve = new Reserve(pool, names.reserve, (await pool.status()).sizeBytes)
     // Fails while the pool is full; the next delete tries again.
     await reserve.restore().catch(() => {})
-    return { pool, records, store, digests, reserve, map }
+    return { pool, records, store, digests, reserve, map, ...budget }
   } catch (error) {
     for (const close of undo.reverse()) await close().catch(() => {})
     throw error

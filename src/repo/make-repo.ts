@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BusyError, ExistsError } from '../errors.ts'
 import type { Native, Pool, VdevStatus } from '../native.ts'
-import { closeStores, openBackend, type OpenedBackend } from './backend.ts'
+import { budgetOf, closeStores, openBackend, type OpenedBackend } from './backend.ts'
 import {
   CONFIG_FILE,
   LAYOUTS,
@@ -60,8 +60,8 @@ async function makePool(native: Native, plan: PoolPlan, init: RepoInit): Promise
   try {
     await makeDatasets(pool, plan)
     const backend = await openBackend(native, pool, config, {
-      shards,
-      bucketShards: equalRanges(shards)
+      initialMap: { shards, bucketShards: equalRanges(shards) },
+      ...budgetOf(init)
     })
     await backend.store.flush()
     await native.syncPool(pool)

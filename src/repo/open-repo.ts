@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { rm } from 'node:fs/promises'
 import { InvalidParametersError, RepoExistsError, RepoMissingError } from '../errors.ts'
 import type { Native } from '../native.ts'
-import { closeBackend, openBackend, type OpenedBackend } from './backend.ts'
+import { budgetOf, closeBackend, openBackend, type OpenedBackend } from './backend.ts'
 import { MAKING_FILE, readConfig, type RepoConfig } from './config.ts'
 import { chosenEngine } from './engine.ts'
 import { asNotWritable, checkWritable } from './folder.ts'
@@ -82,7 +82,7 @@ async function openExisting(
   let backend: OpenedBackend | undefined
   try {
     const current = await finishRollback(pool, folder, config)
-    backend = await openBackend(native, pool, current)
+    backend = await openBackend(native, pool, current, budgetOf(init))
     checkShards(folder, backend.map.shards, init.shards)
     return { config: current, backend }
   } catch (error) {

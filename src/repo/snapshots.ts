@@ -3,7 +3,7 @@ import { BusyError, ExistsError, InvalidParametersError, NotFoundError } from '.
 import type { DatasetStatus, Native, Pool } from '../native.ts'
 import { orAbort } from '../stores/abort.ts'
 import type { Gate } from '../stores/gate.ts'
-import { closeStores, openBackend, type OpenedBackend } from './backend.ts'
+import { budgetOf, closeStores, openBackend, type OpenedBackend } from './backend.ts'
 import { writeConfig, type RepoConfig } from './config.ts'
 import { datasetNames } from './layout.ts'
 import type { RepoSnapshot, RepoSnapshots } from './types.ts'
@@ -76,7 +76,7 @@ export class Snapshots implements RepoSnapshots {
       try {
         await closeStores(backend)
         await finishRollback(pool, this.#folder, { ...this.#config, rollingBackTo: name })
-        return await openBackend(this.#native, pool, this.#config)
+        return await openBackend(this.#native, pool, this.#config, budgetOf(backend))
       } catch (error) {
         await pool.close().catch(() => {})
         throw error

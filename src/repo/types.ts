@@ -47,6 +47,12 @@ export interface RepoInit {
   engine?: Engine
   /** Upper bound of ZFS's cache. Default: a quarter of memory, at most 2 GiB. */
   arcMaxBytes?: number
+  /**
+   * For the index of blocks, in bytes: tables (44 MiB a shard), filters (1.2 bytes a block; without
+   * its filter a part of the index costs a page read for each block that is not there), and pages
+   * with what is left. Default: the filters whatever they take, and 16 MiB of pages a shard.
+   */
+  indexMemoryBytes?: number
 }
 
 export interface RepoStat extends StoreStats {

@@ -53,6 +53,25 @@ test('makes, closes and opens a repo', async ({ folder }) => {
   await again.close()
 })
 
+test('the index keeps the memory it is given', async ({ folder }) => {
+  const { cid, bytes } = blockOf(new Uint8Array([1, 2, 3]))
+  const indexMemoryBytes = 200 * MIB
+  const made = await openRepo({ path: folder, create: true, pool, indexMemoryBytes })
+  await made.blockstore.put(cid, bytes)
+  const roomy = (await made.stat()).indexMemoryBytes
+  await made.close()
+  assert.ok(roomy <= indexMemoryBytes, String(roomy))
+  const opened = await openRepo({ path: folder, indexMemoryBytes: 0 })
+  assert.equal(await whole(opened.blockstore.get(cid)), bytes)
+  assert.ok((await opened.stat()).indexMemoryBytes < roomy)
+  await opened.close()
+  await failsWith(
+    'InvalidParametersError',
+    { path: folder, indexMemoryBytes: -1 },
+    /indexMemoryBytes/
+  )
+})
+
 test('a path without a repo', async ({ folder }) => {
   await failsWith('RepoMissingError', { path: folder }, /no repo at .*ipfs-zfs init/)
   await failsWith('RepoMissingError', { path: join(folder, 'not/there') }, /no repo at/)
