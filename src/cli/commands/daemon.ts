@@ -5,7 +5,7 @@ import type { DatastoreDoor } from '../../http/datastore/start.ts'
 import type { Context } from '../context.ts'
 import { contextOf, type Group } from '../group.ts'
 import { fields } from '../table.ts'
-import { addInitOptions, initOf, repoExists, type InitOptions } from './init.ts'
+import { addInitOptions, initOf, repoExists, size, type InitOptions } from './init.ts'
 
 interface DaemonOptions {
   rpc: RpcAddress
@@ -18,6 +18,7 @@ interface DaemonOptions {
   listen?: string[]
   offline?: boolean
   kubo?: RpcAddress
+  indexMemory?: number
   logLevel: string
 }
 
@@ -76,6 +77,7 @@ function addDaemonOptions(command: Command, logLevel: string): Command {
         kuboAddress
       )
     )
+    .option('--index-memory <size>', 'for the index of blocks; default: see docs/scale.md', size)
     .addOption(
       new Option('--log-level <level>', 'of the log, JSON lines on standard error')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
@@ -97,7 +99,7 @@ async function serve(
   text: (ready: Announced, repo: string) => string
 ): Promise<void> {
   const { runDaemon } = await import('../../node/daemon.ts')
-  const { rpc, gateway, listen, peer, offline, kubo, logLevel } = options
+  const { rpc, gateway, listen, peer, offline, kubo, indexMemory, logLevel } = options
   const network = { ...(listen != null && { listen }), ...(peer != null && { peers: peer }) }
   const announce = (line: string) => {
     const announced = JSON.parse(line) as Announced
@@ -107,7 +109,7 @@ async function serve(
     return out.show({ ...value, addresses: swarm }, text(announced, repo.path))
   }
   await runDaemon({
-    repo,
+    repo: { ...repo, ...(indexMemory != null && { indexMemoryBytes: indexMemory }) },
     rpc,
     gateway,
     datastore: doorOf(options),

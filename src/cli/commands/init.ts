@@ -111,7 +111,7 @@ function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
 }
 
-function size(value: string): number {
+export function size(value: string): number {
   try {
     return parseBytes(value)
   } catch {
