@@ -112,7 +112,7 @@ class BlockStore {
     size_t table_keys = 1u << 18;  // keys in memory, per shard, before they become a run
     // For the indexes of all shards, cached pages included. Without it they keep all filters, and
     // few pages.
-    std::optional<size_t> index_memory_bytes;
+    std::optional<size_t> index_memory_bytes = std::nullopt;
   };
 
   // `bucket_shards` has kBuckets entries, each below `shards.size()`. Empty datasets are laid out;

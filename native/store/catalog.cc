@@ -42,7 +42,8 @@ constexpr Value kPinnedBits = 0xffff;
 Result<std::unique_ptr<Catalog>> Catalog::open(std::shared_ptr<DatasetFiles> files,
                                                Options options) {
   std::unique_ptr<Catalog> catalog(new Catalog(std::move(files)));
-  for (size_t i = 0; i < kFamilies; i++) {
+  // The last first: a batch goes on in a later one.
+  for (size_t i = kFamilies; i-- > 0;) {
     Index::Options index;
     index.folder = std::string("index/") + kNames[i];
     index.table_keys = options.table_keys;
@@ -60,6 +61,11 @@ Catalog::~Catalog() {
   for (auto& index : indexes_) {
     if (index) index->close();
   }
+}
+
+bool Catalog::goes_on(const FrameLink& link) const {
+  if (link.family >= kFamilies || !indexes_[link.family]) return false;
+  return indexes_[link.family]->next_sequence() > link.sequence;
 }
 
 Status Catalog::begin(InFlight& in_flight) {
@@ -173,11 +179,34 @@ Status Catalog::add_changes(const Part& part, Changes& changes) const {
   return add_set(part.family, part.keys, part.values, changes[static_cast<size_t>(part.family)]);
 }
 
+// Frames in the order of the families. Each but the last links to the next.
+std::vector<FileOp> Catalog::stage(const Changes& changes, bool freeing) {
+  std::array<std::optional<FrameLink>, kFamilies> links;
+  std::optional<FrameLink> next;
+  for (size_t i = kFamilies; i-- > 0;) {
+    if (changes[i].empty()) continue;
+    links[i] = next;
+    next = FrameLink{static_cast<uint32_t>(i), indexes_[i]->next_sequence()};
+  }
+  std::vector<FileOp> ops;
+  for (size_t i = 0; i < kFamilies; i++) {
+    if (changes[i].empty()) continue;
+    ops.push_back(indexes_[i]->stage(changes[i], links[i]));
+    if (freeing) ops.push_back(indexes_[i]->freeing_op(0));
+  }
+  return ops;
+}
+
 Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
   InFlight in_flight;
   const Status open = begin(in_flight);
   if (!open) return open.error();
   const std::lock_guard writer(writer_);
+  for (size_t i = 0; failed_ && i < kFamilies; i++) {
+    const Status cut = indexes_[i]->cut_back();
+    if (!cut) return cut.error();
+  }
+  failed_ = false;
   Changes changes;
   for (const Part& part : parts) {
     const Status added = add_changes(part, changes);
@@ -198,14 +227,10 @@ Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
                                                freeing ? Index::Room::kDelete : Index::Room::kPut);
     if (!room) return room.error();
   }
-  std::vector<FileOp> ops;
-  for (size_t i = 0; i < kFamilies; i++) {
-    if (changes[i].empty()) continue;
-    ops.push_back(indexes_[i]->stage(changes[i]));
-    if (freeing) ops.push_back(indexes_[i]->freeing_op(0));
-  }
+  const std::vector<FileOp> ops = stage(changes, freeing);
   if (ops.empty()) return files_->open_txg();
   auto txg = files_->apply(ops);
+  failed_ = !txg;
   if (!txg) return txg.error();
   for (size_t i = 0; i < kFamilies; i++) {
     if (!changes[i].empty()) indexes_[i]->commit(changes[i]);

@@ -75,6 +75,7 @@ class Catalog : private IndexOwner {
   std::vector<uint8_t> checkpoint() override { return {}; }
   Status restore(std::span<const uint8_t>) override { return {}; }
   Status replay(const Change&) override { return {}; }
+  bool goes_on(const FrameLink& link) const override;
 
   Status begin(InFlight& in_flight);
   using Changes = std::array<std::vector<Change>, kFamilies>;
@@ -82,12 +83,14 @@ class Catalog : private IndexOwner {
   Status add_set(Family family, std::span<const Key> keys, std::span<const Value> values,
                  std::vector<Change>& changes) const;
   Status add_sums(const Part& part, Changes& changes) const;
+  std::vector<FileOp> stage(const Changes& changes, bool freeing);
   Index& of(Family family) const { return *indexes_[static_cast<size_t>(family)]; }
 
   const std::shared_ptr<DatasetFiles> files_;
   Background background_;  // outlives the indexes, whose work it does
   std::array<std::unique_ptr<Index>, kFamilies> indexes_;
   std::mutex writer_;
+  bool failed_ = false;  // the last apply; the writer's own
   std::shared_mutex in_flight_;
   std::atomic<bool> closed_{false};
 };

@@ -36,7 +36,12 @@ std::vector<uint8_t> encode(const Frames& frames) {
   std::vector<uint8_t> bytes;
   encode_log_header(kLog, kFirstSequence, bytes);
   uint64_t sequence = kFirstSequence;
-  for (const auto& changes : frames) encode_frame(changes, sequence++, bytes);
+  for (const auto& changes : frames) {
+    // Every third is the first of a batch that goes on elsewhere.
+    std::optional<FrameLink> link;
+    if (sequence % 3 == 0) link = FrameLink{2, sequence};
+    encode_frame(changes, sequence++, link, bytes);
+  }
   return bytes;
 }
 
@@ -84,7 +89,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     replayed++;
     return {};
   };
-  const auto end = read_log(files, kPath, kLog, kFirstSequence, replay);
+  const auto goes_on = [&](const FrameLink& link) {
+    must(patches.forge() || (link.family == 2 && link.sequence == kFirstSequence + replayed));
+    return true;
+  };
+  const auto end = read_log(files, kPath, kLog, kFirstSequence, goes_on, replay);
   if (!end) {
     const Error& error = end.error();
     must(error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kNewerVersion);

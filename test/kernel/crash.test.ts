@@ -21,10 +21,9 @@ const ROUNDS = Number(process.env['ROUNDS'] ?? 2)
 const MIB = 1024 * 1024
 const repoInLab = '/run/lab/out/repo'
 
-/** Lines that were acknowledged before the kernel died. */
-async function writeAndKill(out: string, seed: string, first: number, lines: number) {
-  const command = nodeCommand('test/repo/crash-child.ts', [repoInLab, seed, String(first)])
-  const child = startLab(command, { out })
+/** Lines that the child of that file had said before the kernel died. */
+async function runAndKill(out: string, file: string, args: string[], lines: number) {
+  const child = startLab(nodeCommand(file, [repoInLab, ...args]), { out })
   const acknowledged: string[] = []
   const exited = once(child, 'close')
   let stderr = ''
@@ -40,18 +39,27 @@ async function writeAndKill(out: string, seed: string, first: number, lines: num
   return acknowledged
 }
 
-labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
-  const out = labFolder()
-  const random = new Random('kernel-crash')
-  const seed = String(random.seed)
-  const made = await openRepo({
+async function writeAndKill(out: string, seed: string, first: number, lines: number) {
+  return runAndKill(out, 'test/repo/crash-child.ts', [seed, String(first)], lines)
+}
+
+async function newRepo(out: string): Promise<string> {
+  const repo = await openRepo({
     path: join(out, 'repo'),
     create: true,
     engine: 'embedded',
     pool: { sizeBytes: 4096 * MIB }
   })
-  const { pool } = await made.stat()
-  await made.close()
+  const { pool } = await repo.stat()
+  await repo.close()
+  return pool.name
+}
+
+labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
+  const out = labFolder()
+  const random = new Random('kernel-crash')
+  const seed = String(random.seed)
+  const pool = await newRepo(out)
   const all: string[] = []
   for (let round = 0; round < ROUNDS; round++) {
     all.push(...(await writeAndKill(out, seed, round * 1_000_000, 50 + random.int(400))))
@@ -60,7 +68,7 @@ labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
     const ran = await inLab(nodeCommand(check[0] as string, check[1] as string[]), { out })
     assert.is(ran.code, 0, `seed ${seed}, round ${round}: ${ran.stdout}${ran.stderr}`)
     console.log(`round ${round}: ${ran.stdout.trim()}`)
-    expectCleanPool(join(out, 'repo'), pool.name)
+    expectCleanPool(join(out, 'repo'), pool)
   }
   // And the other engine after a crash of this one.
   all.push(...(await writeAndKill(out, seed, ROUNDS * 1_000_000, 100)))
@@ -70,6 +78,24 @@ labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
     env: { ...process.env, IPFS_ZFS_ENGINE: 'embedded' }
   })
   assert.is(ran.status, 0, `seed ${seed}: ${String(ran.stdout)}${String(ran.stderr)}`)
+})
+
+labTest(`${ROUNDS} rounds of a kernel that dies in the middle of pins`, async () => {
+  const out = labFolder()
+  const random = new Random('kernel-crash-pins')
+  const dagSeed = String(random.int(2 ** 31))
+  const pool = await newRepo(out)
+  writeFileSync(join(out, 'pinned'), '[]')
+  for (let round = 0; round < ROUNDS; round++) {
+    const args = [String(random.int(2 ** 31)), dagSeed]
+    const said = await runAndKill(out, 'test/pins/crash-child.ts', args, 10 + random.int(60))
+    writeFileSync(join(out, 'said'), said.join('\n'))
+    const check = [repoInLab, '/run/lab/out', dagSeed]
+    const ran = await inLab(nodeCommand('test/kernel/inside/check-pins.ts', check), { out })
+    assert.is(ran.code, 0, `round ${round}: ${ran.stdout}${ran.stderr}`)
+    console.log(`round ${round}: ${ran.stdout.trim()}`)
+    expectCleanPool(join(out, 'repo'), pool)
+  }
 })
 
 test.run()

@@ -7,7 +7,6 @@
 
 #include "../ensure.h"
 #include "cursor.h"
-#include "log.h"
 
 namespace ipfs_zfs {
 
@@ -193,7 +192,7 @@ Status Index::make_room(size_t keys, Room room) {
   const size_t used = version->active->size();
   // Keys that change again and again fill the log and not the table.
   const bool log_full = log_end_bytes_ > kLogTurns * staged_bytes(options_.table_keys);
-  if (used + keys <= options_.table_keys && !log_full) return {};
+  if (used + keys <= options_.table_keys && !log_full && !former_log_) return {};
   Status made;
   if (room == Room::kPut) slow_down();
   if (version->frozen.size() >= kMaxFrozen) {
@@ -264,6 +263,7 @@ Status Index::freeze() {
   point->checkpoint = owner_.checkpoint();
   log_file_ = *file;
   log_end_bytes_ = 0;
+  former_log_ = false;
 
   const std::lock_guard lock(mutex_);
   auto next = std::make_shared<Version>(*version_);
@@ -276,17 +276,25 @@ Status Index::freeze() {
 }
 
 size_t Index::staged_bytes(size_t changes) {
-  return sizeof(LogHeader) + sizeof(FrameHeader) + changes * kMoveBytes;
+  return sizeof(LogHeader) + sizeof(FrameHeader) + kLinkBytes + changes * kMoveBytes;
 }
 
-FileOp Index::stage(std::span<const Change> changes) {
+FileOp Index::stage(std::span<const Change> changes, const std::optional<FrameLink>& link) {
   staged_.clear();
   if (log_end_bytes_ == 0) {
     encode_log_header(version()->active->log(), next_sequence_, staged_);
   }
-  encode_frame(changes, next_sequence_, staged_);
+  encode_frame(changes, next_sequence_, link, staged_);
   staged_piece_ = Piece{staged_.data(), staged_.size()};
   return FileOp{FileOp::Kind::kWrite, log_file_, log_end_bytes_, {&staged_piece_, 1}, 0};
+}
+
+// What a failed batch wrote to this log before it failed in another one: a later batch could make
+// it look whole.
+Status Index::cut_back() {
+  const auto info = files_.info(log_file_);
+  if (!info) return info.error();
+  return info->size_bytes > log_end_bytes_ ? files_.truncate(log_file_, log_end_bytes_) : Status();
 }
 
 FileOp Index::freeing_op(uint64_t written_bytes) const {

@@ -18,6 +18,7 @@
 
 #include "background.h"
 #include "index_stats.h"
+#include "log.h"
 #include "manifest.h"
 #include "run.h"
 #include "table.h"
@@ -34,6 +35,9 @@ class IndexOwner {
   virtual Status restore(std::span<const uint8_t> checkpoint) = 0;
   // A change that came after the checkpoint.
   virtual Status replay(const Change& change) = 0;
+  // Whether the frame is there in which a batch of several families goes on. It is in a family that
+  // has been opened before. Asked only of an owner that gave links to stage().
+  virtual bool goes_on(const FrameLink&) const { return true; }
 };
 
 class Index {
@@ -81,14 +85,19 @@ class Index {
   // nothing more when the apply failed. Deletes publish() first and unpublish() on failure.
   //
   // One owner of several indexes of a dataset changes them in one batch: make_room of each, stage
-  // of each, all the ops in one apply, commit of each. After a crash every one of them has the
-  // batch, or none. Readers may see it in one index a moment before the next.
+  // of each with a link to the one whose op comes next, all the ops in one apply, commit of each;
+  // or when the apply failed, cut_back() of each before the next batch. They are opened in the
+  // opposite order. After a crash every one of them has the batch, or none. Readers may see it in
+  // one index a moment before the next.
   enum class Room : uint8_t { kPut, kDelete };  // a delete finds room on a full pool as well
   Status make_room(size_t keys, Room room);
   // What find_many(keys) would say now; cheap when nothing but the newest table has changed.
   void find_again(uint64_t generation, std::span<const Key> keys, std::span<Found> found) const;
-  FileOp stage(std::span<const Change> changes);  // valid until the next stage()
-  static size_t staged_bytes(size_t changes);     // at most
+  // Valid until the next stage().
+  FileOp stage(std::span<const Change> changes, const std::optional<FrameLink>& link = {});
+  static size_t staged_bytes(size_t changes);                // at most
+  uint64_t next_sequence() const { return next_sequence_; }  // of the next frame
+  Status cut_back();
   // Punches a hole behind the end of the log, where nothing is. An engine lets a batch that frees
   // as much as it writes use ZFS's reserve: so says a delete of small blocks, whose space comes
   // back only when their pack goes, that it makes room on a full pool.
@@ -189,6 +198,7 @@ class Index {
   FileId log_file_ = 0;
   uint64_t log_end_bytes_ = 0;
   uint64_t next_sequence_ = 1;
+  bool former_log_ = false;  // of a version that knew less
   std::vector<uint8_t> staged_;
   Piece staged_piece_;
   std::atomic<uint64_t> keys_{0};

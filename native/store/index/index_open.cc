@@ -6,7 +6,6 @@
 #include "../checksum.h"
 #include "../ensure.h"
 #include "index.h"
-#include "log.h"
 
 namespace ipfs_zfs {
 
@@ -154,7 +153,8 @@ Status Index::replay_log(const std::string& path, std::shared_ptr<Table>& table)
     }
     return {};
   };
-  auto end = read_log(files_, path, table->log(), next_sequence_, replay);
+  const auto goes_on = [this](const FrameLink& link) { return owner_.goes_on(link); };
+  auto end = read_log(files_, path, table->log(), next_sequence_, goes_on, replay);
   if (!end) return end.error();
   auto file = files_.lookup(path);
   if (!file) return file.error();
@@ -168,6 +168,7 @@ Status Index::replay_log(const std::string& path, std::shared_ptr<Table>& table)
   log_end_bytes_ = end->end_bytes;
   log_bytes_ += end->end_bytes;
   next_sequence_ = end->next_sequence;
+  former_log_ = end->end_bytes > 0 && end->version < kLogVersion;
   return {};
 }
 

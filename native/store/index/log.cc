@@ -22,12 +22,14 @@ Error corrupt(const std::string& path, uint64_t offset, const char* what) {
   return Error{ErrorCode::kCorrupt, path + " at offset " + std::to_string(offset) + ": " + what};
 }
 
+size_t link_bytes(const FrameHeader& header) { return header.linked == 0 ? 0 : kLinkBytes; }
+
 // The frame at `at`, if there is a whole one.
 bool frame_at(std::span<const uint8_t> log, uint64_t at, FrameHeader* header) {
   if (log.size() - at < sizeof(FrameHeader)) return false;
   std::memcpy(header, log.data() + at, sizeof(FrameHeader));
   if (header->magic != kFrameMagic) return false;
-  const uint64_t body = uint64_t{header->puts} * kPutBytes +
+  const uint64_t body = link_bytes(*header) + uint64_t{header->puts} * kPutBytes +
                         uint64_t{header->deletes} * kDeleteBytes +
                         uint64_t{header->moves} * kMoveBytes;
   if (header->body_bytes != body || log.size() - at - sizeof(FrameHeader) < body) return false;
@@ -44,8 +46,14 @@ bool frame_after(std::span<const uint8_t> log, uint64_t at, uint64_t sequence) {
   return false;
 }
 
+std::optional<FrameLink> link_of(const uint8_t* body, const FrameHeader& header) {
+  if (header.linked == 0) return std::nullopt;
+  return FrameLink{header.linked - 1, load_le<uint64_t>(body)};
+}
+
 void decode_frame(const uint8_t* body, const FrameHeader& header, std::vector<Change>& changes) {
   changes.clear();
+  body += link_bytes(header);
   const auto take_key = [&body](Change& change) {
     std::memcpy(change.key.data(), body, change.key.size());
     body += change.key.size();
@@ -87,10 +95,12 @@ bool all_zeros(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-void encode_frame(std::span<const Change> changes, uint64_t sequence, std::vector<uint8_t>& bytes) {
+void encode_frame(std::span<const Change> changes, uint64_t sequence,
+                  const std::optional<FrameLink>& link, std::vector<uint8_t>& bytes) {
   FrameHeader header{};
   header.magic = kFrameMagic;
   header.sequence = sequence;
+  header.linked = link ? link->family + 1 : 0;
   for (const Change& change : changes) {
     ENSURE(change.value != kTombstone || change.old_value != kTombstone);
     if (change.value == kTombstone) {
@@ -101,11 +111,13 @@ void encode_frame(std::span<const Change> changes, uint64_t sequence, std::vecto
       header.moves++;
     }
   }
-  header.body_bytes = static_cast<uint32_t>(
-      header.puts * kPutBytes + header.deletes * kDeleteBytes + header.moves * kMoveBytes);
+  header.body_bytes =
+      static_cast<uint32_t>(link_bytes(header) + header.puts * kPutBytes +
+                            header.deletes * kDeleteBytes + header.moves * kMoveBytes);
   const size_t start = bytes.size();
   bytes.resize(start + sizeof(header) + header.body_bytes);
-  uint8_t* puts = bytes.data() + start + sizeof(header);
+  uint8_t* puts = bytes.data() + start + sizeof(header) + link_bytes(header);
+  if (link) store_le(bytes.data() + start + sizeof(header), link->sequence);
   uint8_t* deletes = puts + header.puts * kPutBytes;
   uint8_t* moves = deletes + header.deletes * kDeleteBytes;
   for (const Change& change : changes) {
@@ -136,10 +148,11 @@ void encode_log_header(uint64_t log, uint64_t first_sequence, std::vector<uint8_
 
 Result<LogEnd> read_log(DatasetFiles& files, const std::string& path, uint64_t log,
                         uint64_t first_sequence,
+                        const std::function<bool(const FrameLink&)>& goes_on,
                         const std::function<Status(std::span<const Change>)>& replay) {
   auto bytes = read_whole(files, path);
   if (!bytes) return bytes.error();
-  LogEnd end{first_sequence, 0, bytes->size(), false};
+  LogEnd end{first_sequence, 0, bytes->size()};
   if (bytes->empty()) return end;  // made, and not written to yet
 
   // The header is written in one batch with the first frame. Without a frame it is a torn start.
@@ -162,11 +175,14 @@ Result<LogEnd> read_log(DatasetFiles& files, const std::string& path, uint64_t l
       header.first_sequence != first_sequence) {
     return corrupt(path, 0, "not the log that belongs here");
   }
+  end.version = header.version;
   std::vector<Change> changes;
   uint64_t at = sizeof(header);
   for (; at < bytes->size() && frame_at(*bytes, at, &frame);
        at += sizeof(frame) + frame.body_bytes) {
     if (frame.sequence != end.next_sequence) return corrupt(path, at, "a frame out of sequence");
+    const auto link = link_of(bytes->data() + at + sizeof(frame), frame);
+    if (link && !goes_on(*link)) break;
     decode_frame(bytes->data() + at + sizeof(frame), frame, changes);
     const Status replayed = replay(changes);
     if (!replayed) return corrupt(path, at, replayed.error().message.c_str());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 namespace ipfs_zfs::test {
 
@@ -185,20 +186,24 @@ Status MemoryFiles::check_op(const FileOp& op, uint64_t* bytes) const {
   return {};
 }
 
-// The moment before the op, and one in the middle of its write.
-void MemoryFiles::keep_torn(const FileOp& op) {
-  history_.push_back(state_);
+// The first part of a write, another one each time.
+void MemoryFiles::write_part(const FileOp& op) {
   if (op.kind != FileOp::Kind::kWrite) return;
   std::vector<uint8_t> bytes;
   for (const Piece& piece : op.pieces) {
     const auto* from = static_cast<const uint8_t*>(piece.data);
     bytes.insert(bytes.end(), from, from + piece.size_bytes);
   }
-  // Somewhere in it, another place each time.
-  const size_t part = bytes.empty() ? 0 : history_.size() * 2654435761u % bytes.size();
+  const size_t part = bytes.empty() ? 0 : ++parts_written_ * 2654435761u % bytes.size();
   const Piece piece{bytes.data(), part};
   write(writable(op.file), op.offset_bytes, {&piece, 1});
+}
+
+// The moment before the op, and one in the middle of its write.
+void MemoryFiles::keep_torn(const FileOp& op) {
   history_.push_back(state_);
+  write_part(op);
+  if (op.kind == FileOp::Kind::kWrite) history_.push_back(state_);
 }
 
 Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
@@ -218,7 +223,14 @@ Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
   if (space_bytes_ != UINT64_MAX && !frees && used_bytes() + bytes > space_bytes_) {
     return Error{ErrorCode::kNoSpace, "the pool is full"};
   }
-  for (const FileOp& op : ops) {
+  const auto fail_at = std::exchange(fail_apply_at_, std::nullopt);
+  for (size_t i = 0; i < ops.size(); i++) {
+    const FileOp& op = ops[i];
+    if (fail_at == i) {
+      write_part(op);
+      changed();
+      return Error{ErrorCode::kNoSpace, "injected in an apply"};
+    }
     if (keep_torn_moments_) keep_torn(op);
     File& file = writable(op.file);
     if (op.kind == FileOp::Kind::kWrite) {

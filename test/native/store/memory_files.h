@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -62,6 +63,9 @@ class MemoryFiles : public DatasetFiles {
   State history_at(size_t moment) const;
   // Called before each change; an error makes the change fail, with nothing done.
   void set_fault(std::function<Status(const char* call)> fault);
+  // The next apply fails at that op of it, counted from 0, with those before it done and a part of
+  // it written: so does an engine that cannot make them one transaction, on a full pool.
+  void fail_next_apply_at(size_t op) { fail_apply_at_ = op; }
   void damage(FileId file, uint64_t record, ErrorCode error);
   void heal();
   void set_space(uint64_t bytes) { space_bytes_ = bytes; }
@@ -82,6 +86,7 @@ class MemoryFiles : public DatasetFiles {
   void changed();
   File& writable(FileId file);
   std::vector<uint8_t>& writable_record(File& file, uint64_t record);
+  void write_part(const FileOp& op);
   void keep_torn(const FileOp& op);
   void write(File& file, uint64_t offset, std::span<const Piece> pieces);
   void punch(File& file, uint64_t offset, uint64_t length);
@@ -94,8 +99,10 @@ class MemoryFiles : public DatasetFiles {
   State state_;
   bool keep_history_ = false;
   bool keep_torn_moments_ = false;
+  size_t parts_written_ = 0;
   std::vector<State> history_;
   std::function<Status(const char*)> fault_;
+  std::optional<size_t> fail_apply_at_;
   std::function<void()> read_hook_;
   bool cold_ = false;
   std::map<std::pair<FileId, uint64_t>, ErrorCode> damaged_;

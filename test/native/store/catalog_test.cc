@@ -1,0 +1,185 @@
+// The catalog beside ordered maps, where an engine cannot make a batch one transaction: its ops are
+// done one after another, and a crash or a full pool comes between them or in the middle of one.
+#include <algorithm>
+#include <map>
+
+#include "native/store/catalog.h"
+
+#include "native/store/bytes.h"
+#include "native/store/checksum.h"
+#include "support.h"
+
+namespace ipfs_zfs::test {
+namespace {
+
+using Model = std::array<std::map<Key, Value>, kFamilies>;
+
+constexpr uint64_t kKeys = 40;
+constexpr Value kGone = 7;
+
+Key key_of(uint64_t number) {
+  std::mt19937_64 random(number);
+  Key key;
+  const Bytes bytes = random_bytes(random, key.size());
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return key;
+}
+
+std::unique_ptr<Catalog> open_catalog(std::shared_ptr<DatasetFiles> files) {
+  auto catalog = Catalog::open(std::move(files), {8});
+  EXPECT_TRUE(catalog.ok()) << catalog.error().message;
+  return catalog ? *std::move(catalog) : nullptr;
+}
+
+Model content_of(Catalog& catalog) {
+  Model model;
+  for (size_t i = 0; i < kFamilies; i++) {
+    const auto page = catalog.scan(static_cast<Family>(i), Key{}, 10'000);
+    EXPECT_TRUE(page.ok() && page->done);
+    for (const Record& record : page->records) model[i][record.key] = record.value;
+    EXPECT_EQ(catalog.count(static_cast<Family>(i)), model[i].size());
+  }
+  const auto faults = catalog.check();
+  EXPECT_TRUE(faults.ok() && faults->empty());
+  return model;
+}
+
+// A batch as pins make them: a pin that comes or goes, counts of links up or down, those that come
+// to nothing noted as loose, something held; any part of it may be missing.
+struct Batch {
+  std::vector<Key> pins, refs, held;
+  std::vector<Value> pin_values, held_values;
+  int64_t added = 1;
+  Catalog::Purpose purpose = Catalog::Purpose::kAdding;
+
+  std::vector<Catalog::Part> parts() const {
+    std::vector<Catalog::Part> parts;
+    if (!pins.empty()) parts.push_back({Family::kPins, pins, pin_values, {}});
+    if (!held.empty()) parts.push_back({Family::kHeld, held, held_values, {}});
+    if (!refs.empty()) parts.push_back({Family::kRefs, refs, {}, added, Family::kLoose, kGone});
+    return parts;
+  }
+};
+
+Batch random_batch(std::mt19937_64& random, Model& model) {
+  Batch batch;
+  const auto family = [&model](Family one) -> auto& { return model[static_cast<size_t>(one)]; };
+  const auto set = [&](Family one, std::vector<Key>& keys, std::vector<Value>& values) {
+    const Key key = key_of(random() % kKeys);
+    keys.push_back(key);
+    values.push_back(random() % 3);
+    if (values.back() == 0) family(one).erase(key);
+    if (values.back() != 0) family(one)[key] = values.back();
+  };
+  if (random() % 2 == 0) set(Family::kPins, batch.pins, batch.pin_values);
+  if (random() % 3 == 0) set(Family::kHeld, batch.held, batch.held_values);
+  batch.added = random() % 2 == 0 ? 1 : -1;
+  if (batch.added < 0) batch.purpose = Catalog::Purpose::kFreeing;
+  for (uint64_t i = random() % 6; i > 0; i--) {
+    const Key key = key_of(random() % kKeys);
+    auto& refs = family(Family::kRefs);
+    if (batch.added < 0 && !refs.contains(key)) continue;
+    batch.refs.push_back(key);
+    refs[key] += static_cast<Value>(batch.added);
+    if (refs[key] != 0) continue;
+    refs.erase(key);
+    family(Family::kLoose)[key] = kGone;
+  }
+  return batch;
+}
+
+TEST(CatalogCrash, LeavesAllOfABatchOrNoneBetweenAndInsideItsWrites) {
+  std::mt19937_64 random(test_seed());
+  const auto files = std::make_shared<MemoryFiles>();
+  const auto catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  files->keep_history();
+  files->keep_torn_moments();
+  std::vector<Model> models(1);      // after batch i - 1
+  std::vector<size_t> acknowledged;  // the moments there were after batch i
+  for (int i = 0; i < 40 * soak(); i++) {
+    Model next = models.back();
+    const Batch batch = random_batch(random, next);
+    // Now and then one fails halfway first: nothing of it may come back later.
+    if (random() % 4 == 0) {
+      Model other = models.back();
+      const Batch failed = random_batch(random, other);
+      files->fail_next_apply_at(random() % 3);
+      if (catalog->apply(failed.parts(), failed.purpose)) {
+        models.push_back(other);
+        acknowledged.push_back(files->history_size());
+        files->fail_next_apply_at(4096);
+        continue;
+      }
+    }
+    files->fail_next_apply_at(4096);
+    const auto applied = catalog->apply(batch.parts(), batch.purpose);
+    ASSERT_TRUE(applied.ok()) << applied.error().message;
+    models.push_back(std::move(next));
+    acknowledged.push_back(files->history_size());
+  }
+  for (size_t moment = 0; moment < files->history_size(); moment++) {
+    const auto crashed = std::make_shared<MemoryFiles>(files->history_at(moment));
+    auto opened = open_catalog(crashed);
+    ASSERT_NE(opened, nullptr) << "at moment " << moment;
+    const Model found = content_of(*opened);
+    const auto past = std::upper_bound(acknowledged.begin(), acknowledged.end(), moment + 1);
+    const auto least = static_cast<size_t>(past - acknowledged.begin());
+    ASSERT_TRUE(found == models[least] || (least + 1 < models.size() && found == models[least + 1]))
+        << "at moment " << moment << " of " << files->history_size();
+    // What it goes on with is whole too.
+    Model next = found;
+    const Batch more = random_batch(random, next);
+    ASSERT_TRUE(opened->apply(more.parts(), more.purpose).ok());
+    opened.reset();
+    opened = open_catalog(crashed);
+    ASSERT_NE(opened, nullptr) << "again at moment " << moment;
+    ASSERT_EQ(content_of(*opened), next) << "again at moment " << moment;
+  }
+}
+
+// A catalog that a version without links has written: its frames stay, a new log begins.
+TEST(CatalogVersions, OpensWhatTheFormerVersionWrote) {
+  const auto files = std::make_shared<MemoryFiles>();
+  auto catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  std::mt19937_64 random(test_seed());
+  for (const Family family : {Family::kPins, Family::kRefs}) {
+    const std::vector<Key> keys{key_of(1), key_of(2)};
+    const std::vector<Value> values{3, 4};
+    const Catalog::Part part{family, keys, values, {}};
+    ASSERT_TRUE(catalog->apply({&part, 1}, Catalog::Purpose::kAdding).ok());
+  }
+  Model model = content_of(*catalog);
+  catalog.reset();
+  std::map<std::string, Bytes> former;
+  for (const char* name : {"pins", "refs"}) {
+    const std::string log = std::string("index/") + name + "/0000000000000001.log";
+    std::vector<uint8_t> bytes = files->content(log);
+    store_le(bytes.data() + offsetof(LogHeader, version), uint32_t{1});
+    store_le(bytes.data() + offsetof(LogHeader, checksum),
+             checksum({bytes.data(), offsetof(LogHeader, checksum)}));
+    files->set_content(log, bytes);
+    former[log] = bytes;
+  }
+  catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  EXPECT_EQ(content_of(*catalog), model);
+  for (int i = 0; i < 20; i++) {
+    const Batch batch = random_batch(random, model);
+    ASSERT_TRUE(catalog->apply(batch.parts(), batch.purpose).ok());
+  }
+  catalog.reset();
+  catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  EXPECT_EQ(content_of(*catalog), model);
+  // Gone when their tables are runs; else as they were.
+  for (const auto& [path, bytes] : former) {
+    if (files->lookup(path).ok()) {
+      EXPECT_EQ(files->content(path), bytes);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ipfs_zfs::test
