@@ -18,6 +18,7 @@ const test = suite('kernel crash')
 const labTest = labTests(test)
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 2)
+const PIN_ROUNDS = Math.ceil(ROUNDS / 2)
 const MIB = 1024 * 1024
 const repoInLab = '/run/lab/out/repo'
 
@@ -80,13 +81,13 @@ labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
   assert.is(ran.status, 0, `seed ${seed}: ${String(ran.stdout)}${String(ran.stderr)}`)
 })
 
-labTest(`${ROUNDS} rounds of a kernel that dies in the middle of pins`, async () => {
+labTest(`${PIN_ROUNDS} rounds of a kernel that dies in the middle of pins`, async () => {
   const out = labFolder()
   const random = new Random('kernel-crash-pins')
   const dagSeed = String(random.int(2 ** 31))
   const pool = await newRepo(out)
   writeFileSync(join(out, 'pinned'), '[]')
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < PIN_ROUNDS; round++) {
     const args = [String(random.int(2 ** 31)), dagSeed]
     const said = await runAndKill(out, 'test/pins/crash-child.ts', args, 10 + random.int(60))
     writeFileSync(join(out, 'said'), said.join('\n'))

@@ -226,7 +226,7 @@ Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
   const auto fail_at = std::exchange(fail_apply_at_, std::nullopt);
   for (size_t i = 0; i < ops.size(); i++) {
     const FileOp& op = ops[i];
-    if (fail_at == i) {
+    if (fail_at == i && op.kind == FileOp::Kind::kWrite) {
       write_part(op);
       changed();
       return Error{ErrorCode::kNoSpace, "injected in an apply"};

@@ -63,8 +63,9 @@ class MemoryFiles : public DatasetFiles {
   State history_at(size_t moment) const;
   // Called before each change; an error makes the change fail, with nothing done.
   void set_fault(std::function<Status(const char* call)> fault);
-  // The next apply fails at that op of it, counted from 0, with those before it done and a part of
-  // it written: so does an engine that cannot make them one transaction, on a full pool.
+  // The next apply fails at that op of it, counted from 0, if it is a write, with those before it
+  // done and a part of it written: so does an engine that cannot make them one transaction, on a
+  // full pool.
   void fail_next_apply_at(size_t op) { fail_apply_at_ = op; }
   void damage(FileId file, uint64_t record, ErrorCode error);
   void heal();
