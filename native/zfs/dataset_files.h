@@ -71,6 +71,11 @@ class DatasetFiles {
   // `path` is relative, '/' separated; missing folders on the way are made. `record_size_bytes` is
   // a power of two from 4 KiB to 16 MiB and stays for the file's life. Fails with kExists.
   virtual Result<FileId> create(std::string_view path, uint32_t record_size_bytes) = 0;
+  // The same for what does not compress, such as digests: an engine that can tell ZFS so spares it
+  // the attempt.
+  virtual Result<FileId> create_incompressible(std::string_view path, uint32_t record_size_bytes) {
+    return create(path, record_size_bytes);
+  }
   virtual Result<FileId> lookup(std::string_view path) = 0;
   virtual Result<FileInfo> info(FileId file) = 0;
   virtual Result<std::vector<DirEntry>> list(std::string_view folder) = 0;

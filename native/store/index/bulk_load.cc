@@ -77,7 +77,8 @@ Status BulkLoad::deal(const Record& record) {
 Status BulkLoad::flush(Part& part) {
   if (part.file == 0) {
     part.number = index_.take_file_number();
-    auto file = index_.files_.create(index_.path_of(part.number, "part"), kPartRecordBytes);
+    auto file =
+        index_.files_.create_incompressible(index_.path_of(part.number, "part"), kPartRecordBytes);
     if (!file) return file.error();
     part.file = *file;
   }

@@ -34,7 +34,7 @@ RunWriter::RunWriter(DatasetFiles& files, std::string path, uint64_t id, uint64_
       filter_chunks_(expected_records / kFilterChunkKeys + 1) {}
 
 Status RunWriter::begin() {
-  auto file = files_.create(path_, kRunRecordBytes);
+  auto file = files_.create_incompressible(path_, kRunRecordBytes);
   if (!file) return file.error();
   file_ = *file;
   RunHeader header{kRunMagic, kRunVersion, sizeof(Value), id_, filter_seed_, filter_chunks_, 0};

@@ -91,6 +91,14 @@ Result<FileId> EmbeddedFiles::create(std::string_view path, uint32_t record_size
   return file;
 }
 
+// Should the second step fail, the file compresses in vain, which is no harm.
+Result<FileId> EmbeddedFiles::create_incompressible(std::string_view path,
+                                                    uint32_t record_size_bytes) {
+  auto file = create(path, record_size_bytes);
+  if (file) (void)iz_stop_compressing(dataset_, *file);
+  return file;
+}
+
 Result<FileId> EmbeddedFiles::lookup(std::string_view path) {
   FileId file = 0;
   int is_folder = 0;

@@ -22,6 +22,7 @@ class EmbeddedFiles final : public DatasetFiles {
   ~EmbeddedFiles() override;
 
   Result<FileId> create(std::string_view path, uint32_t record_size_bytes) override;
+  Result<FileId> create_incompressible(std::string_view path, uint32_t record_size_bytes) override;
   Result<FileId> lookup(std::string_view path) override;
   Result<FileInfo> info(FileId file) override;
   Result<std::vector<DirEntry>> list(std::string_view folder) override;

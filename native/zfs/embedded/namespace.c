@@ -152,6 +152,18 @@ int iz_create(iz_dataset_t* dataset, const char* path, uint32_t record_size, uin
   return (create_node(dataset, path, 0, record_size, object));
 }
 
+int iz_stop_compressing(iz_dataset_t* dataset, uint64_t object) {
+  dmu_tx_t* tx = dmu_tx_create(dataset->os);
+  int error;
+
+  dmu_tx_hold_bonus(tx, object);
+  error = iz_tx_assign(dataset->pool, tx);
+  if (error != 0) return (error);
+  dmu_object_set_compress(dataset->os, object, ZIO_COMPRESS_OFF, tx);
+  dmu_tx_commit(tx);
+  return (0);
+}
+
 int iz_make_folder(iz_dataset_t* dataset, const char* path) {
   uint64_t object;
 

@@ -108,6 +108,8 @@ int iz_properties_set(iz_pool_t* pool, const char* dataset, const char* const* n
 int iz_dataset_open(iz_pool_t* pool, const char* name, iz_dataset_t** dataset);
 void iz_dataset_close(iz_dataset_t* dataset);
 int iz_create(iz_dataset_t* dataset, const char* path, uint32_t record_size, uint64_t* object);
+/* From now on, whatever the dataset's `compression` says. */
+int iz_stop_compressing(iz_dataset_t* dataset, uint64_t object);
 int iz_make_folder(iz_dataset_t* dataset, const char* path);
 int iz_lookup(iz_dataset_t* dataset, const char* path, uint64_t* object, int* is_directory);
 int iz_rename(iz_dataset_t* dataset, const char* from, const char* to, uint64_t* replaced);

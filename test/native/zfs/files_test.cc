@@ -334,6 +334,21 @@ TEST_F(FilesTest, WaitDurableKnowsItsBounds) {
   EXPECT_ERROR(files->wait_durable(files->open_txg() + 1000), ErrorCode::kInvalid);
 }
 
+TEST_F(FilesTest, CompressesButWhatIsSaidNotToCompress) {
+  create();
+  auto files = dataset("ds", {{"compression", "lz4"}});
+  const std::vector<uint8_t> bytes(1 << 20, 'a');
+  auto usual = files->create("usual", 16 << 10);
+  auto digests = files->create_incompressible("digests", 16 << 10);
+  ASSERT_OK(usual);
+  ASSERT_OK(digests);
+  ASSERT_OK(write_at(*files, *usual, 0, bytes));
+  ASSERT_OK(write_at(*files, *digests, 0, bytes));
+  ASSERT_OK(files->wait_durable(files->open_txg()));
+  EXPECT_LT(files->info(*usual)->allocated_bytes, bytes.size() / 2);
+  EXPECT_GE(files->info(*digests)->allocated_bytes, bytes.size());
+}
+
 TEST_F(FilesTest, ZdbSeesAPosixFileSystem) {
   if (!has_zdb()) GTEST_SKIP() << "set ZDB";
   create();
