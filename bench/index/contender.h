@@ -52,7 +52,7 @@ std::unique_ptr<Contender> open_lmdb(const std::string& folder, uint64_t keys);
 
 // For pages or blocks of records: all of them while they fit in 6 GiB.
 inline uint64_t cache_bytes_for(uint64_t keys) {
-  return std::clamp<uint64_t>(keys * 56, uint64_t{64} << 20, uint64_t{6} << 30);
+  return std::clamp<uint64_t>(keys * 64, uint64_t{64} << 20, uint64_t{6} << 30);
 }
 
 [[noreturn]] void fail(const std::string& what);

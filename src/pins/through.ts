@@ -25,10 +25,12 @@ export async function findThrough(
 ): Promise<CID | undefined> {
   const wanted = keyText(target.key)
   const budget = { left: blocksRead }
+  // Below a node that was looked through for an earlier pin it is not.
+  const seen = new Set<string>()
   for await (const { cid } of listing.recursive(options)) {
     const root = walkNode(cid)
-    const seen = new Set([keyText(root.key)])
-    let level = [root]
+    let level = seen.has(keyText(root.key)) ? [] : [root]
+    seen.add(keyText(root.key))
     while (level.length > 0) {
       if (budget.left <= 0) return undefined
       const next: WalkNode[] = []

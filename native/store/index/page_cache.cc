@@ -1,18 +1,30 @@
 #include "page_cache.h"
 
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
 
 #include "../ensure.h"
+#include "../huge_pages.h"
 
 namespace ipfs_zfs {
 
 namespace {
 
-// Null when there is none: then there is no cache either.
-void* zeroed(size_t count, size_t bytes) {
-  if (count == 0) return nullptr;
-  void* memory = std::calloc(count, bytes);
+// Null when there are none: then there is no cache either. Huge ones, as far as they go: a page is
+// anywhere, and so is its tag.
+void* pages_of(size_t bytes) {
+  if (bytes == 0) return nullptr;
+  const size_t unit = bytes < kHugePageBytes ? alignof(std::max_align_t) : kHugePageBytes;
+  void* memory = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
   ENSURE(memory != nullptr);
+  prefer_huge_pages(memory, bytes);
+  return memory;
+}
+
+void* zeroed_pages_of(size_t bytes) {
+  void* memory = pages_of(bytes);
+  if (memory != nullptr) std::memset(memory, 0, bytes);
   return memory;
 }
 
@@ -20,8 +32,8 @@ void* zeroed(size_t count, size_t bytes) {
 
 PageCache::PageCache(size_t budget_bytes)
     : sets_(budget_bytes / kSetBytes),
-      tags_(static_cast<Set*>(zeroed(sets_, sizeof(Set)))),
-      pages_(static_cast<uint8_t*>(zeroed(sets_, kWays * kPageBytes))) {}
+      tags_(static_cast<Set*>(zeroed_pages_of(sets_ * sizeof(Set)))),
+      pages_(static_cast<uint8_t*>(pages_of(sets_ * kWays * kPageBytes))) {}
 
 void PageCache::prefetch_tags(uint64_t tag) const {
   if (sets_ != 0) __builtin_prefetch(&tags_[set_of(tag)]);

@@ -24,7 +24,7 @@ inline std::optional<uint64_t> page_tag(uint64_t run, uint64_t page) {
 
 class PageCache {
  public:
-  // Takes at most `budget_bytes`, and only what is used of them.
+  // Takes at most `budget_bytes`, and soon all of them: pages go where their hash says.
   explicit PageCache(size_t budget_bytes);
 
   // Lookups are pipelined: first the tags arrive, then a part of the page.
@@ -79,7 +79,6 @@ class PageCache {
   }
 
   const size_t sets_;
-  // calloc: what is never used is never touched.
   const std::unique_ptr<Set[], Free> tags_;
   const std::unique_ptr<uint8_t[], Free> pages_;
   std::array<Lock, kLocks> locks_;
