@@ -88,7 +88,7 @@ inline std::vector<uint16_t> all_to_shard_0() { return std::vector<uint16_t>(kBu
 
 inline std::unique_ptr<BlockStore> open_store(std::vector<std::shared_ptr<DatasetFiles>> shards,
                                               std::vector<uint16_t> buckets, size_t table_keys) {
-  auto store = BlockStore::open(std::move(shards), std::move(buckets), {table_keys});
+  auto store = BlockStore::open(std::move(shards), std::move(buckets), {table_keys, {}});
   EXPECT_TRUE(store.ok()) << (store.ok() ? "" : store.error().message);
   if (!store) return nullptr;
   return *std::move(store);
