@@ -43,7 +43,7 @@ class Damage : public ::testing::Test {
   int blocks_there(const std::string& name, const Bytes& content, bool* newer = nullptr) {
     auto files = std::make_shared<MemoryFiles>(state_);
     files->set_content(kFolder + name, content);
-    auto store = BlockStore::open({files}, all_to_shard_0(), {kTableKeys});
+    auto store = BlockStore::open({files}, all_to_shard_0(), {kTableKeys, {}});
     if (!store) {
       const bool is_newer = store.error().code == ErrorCode::kNewerVersion;
       if (newer != nullptr) *newer = is_newer;
@@ -180,7 +180,7 @@ TEST_F(Damage, AMissingFileIsFound) {
   for (const std::string& name : names_) {
     auto files = std::make_shared<MemoryFiles>(state_);
     ASSERT_TRUE(files->unlink(kFolder + name).ok());
-    const auto store = BlockStore::open({files}, all_to_shard_0(), {kTableKeys});
+    const auto store = BlockStore::open({files}, all_to_shard_0(), {kTableKeys, {}});
     ASSERT_FALSE(store.ok()) << name;
     EXPECT_EQ(store.error().code, ErrorCode::kCorrupt) << store.error().message;
   }
