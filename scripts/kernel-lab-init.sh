@@ -36,6 +36,9 @@ fi
 ip link set lo up 2>/dev/null
 hostname kernel-lab
 echo $((512 << 20)) >/sys/module/zfs/parameters/zfs_arc_max
+# A process that has an io_uring and forks (Node, whenever it starts another program) makes User Mode
+# Linux panic.
+echo 2 >/proc/sys/kernel/io_uring_disabled
 echo "lab: up after $(cut -d' ' -f1 /proc/uptime) s"
 unset LAB_CTL LAB_HOST_OUT
 export HOME=/root TERM=dumb LAB=1 LAB_OUT=/run/lab/out

@@ -86,11 +86,11 @@ async function receive(to: string): Promise<void> {
 const from = await makePool('from', sender)
 const onto = await makePool('onto', receiver)
 const first = [
-  ...randomBlocks(20, 262_144),
-  ...randomBlocks(200, 1000),
-  ...randomBlocks(2, 4 * MIB)
+  ...randomBlocks(10, 262_144),
+  ...randomBlocks(100, 1000),
+  ...randomBlocks(1, 4 * MIB)
 ]
-const second = [...randomBlocks(20, 262_158), ...randomBlocks(100, 3000)]
+const second = [...randomBlocks(10, 262_158), ...randomBlocks(50, 3000)]
 const both = [...first, ...second]
 
 for (const [shard, options] of [

@@ -1,0 +1,89 @@
+/**
+ * Run as root in the lab: one repo for a user who is not root, with every permission it needs, and
+ * then without each of them in turn. Prints what happened, a JSON object a line.
+ *
+ *   permissions.ts FOLDER
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chownSync, mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { NEEDED } from '../permissions.ts'
+
+const USER = 'nobody'
+const UID = 65534
+const [folder = ''] = process.argv.slice(2)
+
+function sh(command: string, ...args: string[]): string {
+  return String(execFileSync(command, args))
+}
+
+/** The command line as that user. */
+function asUser(...args: string[]) {
+  const ran = spawnSync(
+    'setpriv',
+    [
+      '--reuid',
+      String(UID),
+      '--clear-groups',
+      process.execPath,
+      'src/cli/main.ts',
+      '--json',
+      ...args
+    ],
+    { env: { ...process.env, HOME: home, TMPDIR: home, IPFS_ZFS_ENGINE: 'kernel' } }
+  )
+  return { code: ran.status, stdout: String(ran.stdout), stderr: String(ran.stderr) }
+}
+
+function say(what: string, result: object): void {
+  console.log(JSON.stringify({ what, ...result }))
+}
+
+// Not in FOLDER: what a user makes on the lab's host file system belongs to the host's user.
+const home = mkdtempSync('/tmp/user-')
+chownSync(home, UID, UID)
+sh('truncate', '-s', '512M', join(folder, 'disk'))
+sh('zpool', 'create', 'tank', join(folder, 'disk'))
+const path = join(home, 'repo')
+const init = ['--repo', path, 'init', '--name', 'tank', '--shards', '1']
+
+// Nothing is allowed: each refusal names what to allow, until all is.
+const granted: string[] = []
+for (let turn = 0; turn < 30; turn++) {
+  const ran = asUser(...init)
+  if (ran.code === 0) break
+  const line = /`(zfs allow -u \S+ (\S+) (\S+))`/.exec(ran.stderr)
+  if (line == null) {
+    say('init', { granted, ...ran })
+    break
+  }
+  const [, command = '', permissions = ''] = line
+  granted.push(permissions)
+  sh('bash', '-c', command)
+}
+say('asked for', { granted })
+sh('zfs', 'unallow', '-u', USER, 'tank')
+spawnSync('zfs', ['destroy', '-r', 'tank/ipfs'])
+
+// A mount is root's, so the datasets are made by root, and owned by the user.
+const made = spawnSync(process.execPath, ['src/cli/main.ts', ...init], {
+  env: { ...process.env, IPFS_ZFS_ENGINE: 'kernel' }
+})
+say('made by root', { code: made.status, stderr: String(made.stderr) })
+sh('chown', '-R', `${UID}:${UID}`, '/tank/ipfs', path)
+
+const work = [
+  ['block', 'put', 'package.json'],
+  ['snapshot', 'create', 'one'],
+  ['snapshot', 'rollback', 'one'],
+  ['snapshot', 'destroy', 'one']
+]
+for (const missing of ['', ...NEEDED]) {
+  sh('zfs', 'allow', '-u', USER, NEEDED.filter(name => name !== missing).join(','), 'tank/ipfs')
+  for (const command of work) {
+    const { code, stderr } = asUser('--repo', path, ...command)
+    say(command.slice(0, 2).join(' '), { missing, code, stderr })
+  }
+  sh('zfs', 'unallow', '-u', USER, 'tank/ipfs')
+  spawnSync('zfs', ['destroy', '-r', 'tank/ipfs@one'])
+}
