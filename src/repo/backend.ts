@@ -27,7 +27,10 @@ export function budgetOf({ indexMemoryBytes }: Pick<BackendInit, 'indexMemoryByt
   return indexMemoryBytes == null ? {} : { indexMemoryBytes }
 }
 
-/** Opens the databases, then the shards that the catalog names. The pool stays open on failure. */
+/**
+ * Opens the catalog's dataset, which says so when another process has it, then its databases, then
+ * the shards that they name. The pool stays open on failure.
+ */
 export async function openBackend(
   native: Native,
   pool: Pool,
@@ -36,13 +39,15 @@ export async function openBackend(
 ): Promise<OpenedBackend> {
   const names = datasetNames(root, 0)
   const { catalog } = names
-  const records = await RecordsClient.open({
-    extension: native.sqliteExtension,
-    catalogUri: `file:/${catalog}/catalog.db?vfs=ipfszfs`,
-    recordsUri: `file:/${catalog}/records.db?vfs=ipfszfs`
-  })
-  const undo = [() => records.close()]
+  const digests = await native.openCatalog(pool, catalog)
+  const undo = [() => digests.close()]
   try {
+    const records = await RecordsClient.open({
+      extension: native.sqliteExtension,
+      catalogUri: `file:/${catalog}/catalog.db?vfs=ipfszfs`,
+      recordsUri: `file:/${catalog}/records.db?vfs=ipfszfs`
+    })
+    undo.push(() => records.close())
     const text = await records.setting(
       SHARD_MAP,
       init.initialMap && encodeShardMap(init.initialMap)
@@ -59,7 +64,6 @@ export async function openBackend(
       ...budget
     })
     undo.push(() => store.close())
-    const digests = await native.openCatalog(pool, catalog)
     const reserve = new Reserve(pool, names.reserve, (await pool.status()).sizeBytes)
     // Fails while the pool is full; the next delete tries again.
     await reserve.restore().catch(() => {})
