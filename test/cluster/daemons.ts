@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { firstLine, passed, run } from '../kubo/harness.ts'
@@ -145,6 +145,7 @@ export class KuboDaemon implements Daemon {
   /** A plain one, with blocks and pins in files as Kubo has them by default. */
   static async make(ipfs: string, folder: string): Promise<KuboDaemon> {
     const kubo = await KuboDaemon.at(ipfs, join(folder, 'kubo'))
+    await mkdir(folder, { recursive: true })
     await kubo.run('init', '--profile=test')
     await kubo.configure()
     return kubo
