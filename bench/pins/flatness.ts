@@ -3,48 +3,16 @@
  *
  *   node bench/pins/flatness.ts [sizes, default 1000 100000 1000000]
  */
-import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import * as dagPb from '@ipld/dag-pb'
-import { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import * as Digest from 'multiformats/hashes/digest'
-import { openRepo } from '../../src/index.ts'
-import { Pins } from '../../src/pins/pins.ts'
+import type { CID } from 'multiformats/cid'
+import type { Repo } from '../../src/index.ts'
+import type { Pins } from '../../src/pins/pins.ts'
+import { block, drain, leaf, withFreshRepo } from './fresh-repo.ts'
 
 const given = process.argv.slice(2).map(Number)
 const sizes = given.length > 0 ? given : [1000, 100_000, 1_000_000]
-const folder = await mkdtemp(join(tmpdir(), 'ipfs-zfs-bench-flat-'))
-const repo = await openRepo({
-  path: folder,
-  create: true,
-  durability: 'flush',
-  pool: { sizeBytes: 16 * 2 ** 30 }
-})
-const { catalog, pinBlocks, datastore: records, blockstore } = repo
-const pins = new Pins({ catalog, blocks: pinBlocks, records })
 
-interface Block {
-  cid: CID
-  bytes: Uint8Array
-}
-
-function block(codec: number, bytes: Uint8Array): Block {
-  const digest = Digest.create(0x12, createHash('sha256').update(bytes).digest())
-  return { cid: CID.createV1(codec, digest), bytes }
-}
-
-const leaf = (text: string): Block => block(raw.code, new TextEncoder().encode(text))
-
-async function drain(source: AsyncGenerator<unknown>): Promise<number> {
-  let count = 0
-  while ((await source.next()).done !== true) count++
-  return count
-}
-
-async function fill(from: number, to: number): Promise<void> {
+async function fill({ blockstore }: Repo, pins: Pins, from: number, to: number): Promise<void> {
   const width = 512
   for (let at = from; at < to; at += width) {
     const some = Array.from({ length: Math.min(width, to - at) }, (_, i) => leaf(`pin ${at + i}`))
@@ -61,7 +29,11 @@ async function cost(times: number, work: (i: number) => Promise<unknown>): Promi
   return (user + system) / times
 }
 
-async function measure(size: number): Promise<Record<string, number>> {
+async function measure(
+  { blockstore }: Repo,
+  pins: Pins,
+  size: number
+): Promise<Record<string, number>> {
   const dags = Array.from({ length: 200 }, (_, i) => {
     const leaves = Array.from({ length: 10 }, (_, j) => leaf(`${size} dag ${i} leaf ${j}`))
     const Links = leaves.map(({ cid }) => ({ Name: '', Hash: cid, Tsize: 1 }))
@@ -80,14 +52,14 @@ async function measure(size: number): Promise<Record<string, number>> {
   return row
 }
 
-try {
+await withFreshRepo(async (repo, pins) => {
   let first: Record<string, number> | undefined
   let from = 0
   for (const size of sizes) {
-    await fill(from, size)
+    await fill(repo, pins, from, size)
     from = size
     await drain(pins.gc())
-    const row = await measure(size)
+    const row = await measure(repo, pins, size)
     first ??= row
     for (const [what, micros] of Object.entries(row)) {
       const ratio = micros / (first[what] as number)
@@ -96,7 +68,4 @@ try {
       )
     }
   }
-} finally {
-  await repo.close()
-  await rm(folder, { recursive: true, force: true })
-}
+})
