@@ -12,10 +12,16 @@ namespace ipfs_zfs {
 
 inline constexpr size_t kHugePageBytes = 2u << 20;
 
-// Asks for huge pages where `memory` has whole ones; a kernel without them says no, which is no
-// harm. Memory that has not been touched yet is then touched 2 MiB at a time.
-inline void prefer_huge_pages(void* memory, size_t bytes) {
-  (void)madvise(memory, bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
+// For std::free(); null when there is no memory. Of 2 MiB or more, as many pages as are whole are
+// asked to be huge: a kernel without them says no, which is no harm. They are touched 2 MiB at a
+// time.
+inline void* allocate_huge(size_t bytes) {
+  if (bytes < kHugePageBytes) return std::malloc(bytes);
+  const size_t whole = bytes / kHugePageBytes * kHugePageBytes;
+  const size_t rounded = (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  void* memory = std::aligned_alloc(kHugePageBytes, rounded);
+  if (memory != nullptr) (void)madvise(memory, whole, MADV_HUGEPAGE);
+  return memory;
 }
 
 // For vectors that are large, filled at once and read at random.
@@ -28,23 +34,12 @@ struct HugePageAllocator {
   explicit HugePageAllocator(const HugePageAllocator<U>&) {}
 
   T* allocate(size_t count) {
-    const size_t bytes = count * sizeof(T);
-    if (bytes < kHugePageBytes) return static_cast<T*>(::operator new(bytes));
-    // Whole pages are asked of the kernel; what is beyond the end of the last is never touched.
-    const size_t rounded = (bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
-    void* memory = std::aligned_alloc(kHugePageBytes, rounded);
+    void* memory = allocate_huge(count * sizeof(T));
     if (memory == nullptr) throw std::bad_alloc();
-    prefer_huge_pages(memory, bytes);
     return static_cast<T*>(memory);
   }
 
-  void deallocate(T* memory, size_t count) {
-    if (count * sizeof(T) < kHugePageBytes) {
-      ::operator delete(memory);
-    } else {
-      std::free(memory);
-    }
-  }
+  void deallocate(T* memory, size_t) { std::free(memory); }
 
   bool operator==(const HugePageAllocator&) const { return true; }
 };

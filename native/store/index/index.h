@@ -175,7 +175,7 @@ class Index {
   void pace(std::chrono::steady_clock::time_point step_began) const;
   void slow_down();
   void fit_memory(Version& version) const;
-  size_t filter_room(const std::vector<std::shared_ptr<Run>>& beside) const;
+  size_t memory_left(const std::vector<std::shared_ptr<Run>>& beside) const;
   Result<std::shared_ptr<Run>> open_run(const RunInfo& info,
                                         const std::vector<std::shared_ptr<Run>>& beside) const;
   uint64_t take_file_number();

@@ -40,14 +40,14 @@ void Index::change_version(Change_&& change) {
 // The page cache takes what the rest leaves of the budget. It is not made anew for less than an
 // eighth: that would cost what is in it.
 void Index::fit_memory(Version& version) const {
-  const size_t budget = std::min(filter_room(version.runs), options_.page_cache_bytes);
+  const size_t budget = std::min(memory_left(version.runs), options_.page_cache_bytes);
   const size_t has = version.cache ? version.cache->memory_bytes() : 0;
   if (version.cache && budget >= has && budget - has <= budget / 8) return;
   version.cache = std::make_shared<PageCache>(budget);
 }
 
 // What the budget has left beside the tables and what those runs keep in memory.
-size_t Index::filter_room(const std::vector<std::shared_ptr<Run>>& beside) const {
+size_t Index::memory_left(const std::vector<std::shared_ptr<Run>>& beside) const {
   // One table fills, and as many as may wait do.
   size_t taken = Table::memory_bytes_of(options_.table_keys) * (kMaxFrozen + 1);
   for (const auto& run : beside) taken += run->memory_bytes();
@@ -56,7 +56,7 @@ size_t Index::filter_room(const std::vector<std::shared_ptr<Run>>& beside) const
 
 Result<std::shared_ptr<Run>> Index::open_run(
     const RunInfo& info, const std::vector<std::shared_ptr<Run>>& beside) const {
-  return Run::open(files_, path_of(info.id, "run"), info, filter_room(beside));
+  return Run::open(files_, path_of(info.id, "run"), info, memory_left(beside));
 }
 
 uint64_t Index::take_file_number() {

@@ -1,7 +1,5 @@
 #include "page_cache.h"
 
-#include <cstddef>
-#include <cstdlib>
 #include <cstring>
 
 #include "../ensure.h"
@@ -15,10 +13,8 @@ namespace {
 // anywhere, and so is its tag.
 void* pages_of(size_t bytes) {
   if (bytes == 0) return nullptr;
-  const size_t unit = bytes < kHugePageBytes ? alignof(std::max_align_t) : kHugePageBytes;
-  void* memory = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
+  void* memory = allocate_huge(bytes);
   ENSURE(memory != nullptr);
-  prefer_huge_pages(memory, bytes);
   return memory;
 }
 
