@@ -2,7 +2,7 @@
  * The conformance suites of the JS stores are written for mocha: describe, it and hooks are
  * globals. This gives them those, over uvu. Import it before the suites, and call `runAll` after.
  */
-import { suite } from 'uvu'
+import { suite } from './suite.ts'
 
 type Work = (this: { timeout: (ms: number) => void }) => unknown
 

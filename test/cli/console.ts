@@ -1,8 +1,10 @@
 /** Runs the `console` blocks of a guide and compares what they print with what stands there. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as assert from 'uvu/assert'
 
 export interface Step {
@@ -28,36 +30,79 @@ export function stepsOf(text: string): Step[] {
   return steps
 }
 
+export interface FollowOptions {
+  env?: Record<string, string>
+  /** After so long the shell and all that it started are ended. Default: 10 minutes. */
+  limitMs?: number
+}
+
 /**
- * Runs them in one shell in a folder, with `ipfs-zfs` this one.
- * @param end what the shell does after the last of them
+ * Runs them in one shell in a folder, with `ipfs-zfs` this one. What the shell has started and left
+ * running has ended when this does.
  */
 export async function follow(
   steps: Step[],
   folder: string,
-  env: Record<string, string>,
-  end: string
+  { env = {}, limitMs = 600_000 }: FollowOptions = {}
 ): Promise<void> {
   const shim = join(folder, 'ipfs-zfs')
   await writeFile(shim, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${main}' "$@"\n`)
   await chmod(shim, 0o755)
   const script = steps.map(({ command }) => `${command}\necho '${mark}'`).join('\n')
-  const outputs = (await run(`exec 2>&1\n${script}\n${end}`, folder, env)).split(`${mark}\n`)
+  const printed = await run(`exec 2>&1\n${script}`, folder, env, limitMs)
+  const outputs = printed.split(`${mark}\n`)
   for (const [at, { command, expected }] of steps.entries()) {
     const output = outputs[at] ?? ''
     assert.match(output, patternOf(expected), `${command}\n${output}`)
+    assert.ok(at + 1 < outputs.length, `it did not end:\n${command}\n${output}`)
   }
 }
 
-function run(script: string, cwd: string, env: Record<string, string>): Promise<string> {
+async function run(
+  script: string,
+  cwd: string,
+  env: Record<string, string>,
+  limitMs: number
+): Promise<string> {
   const child = spawn('bash', ['-c', script], {
     cwd,
     env: { ...process.env, PATH: `${cwd}:${process.env['PATH']}`, ...env },
-    stdio: ['ignore', 'pipe', 'inherit']
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // the leader of a process group, which all that it starts is in
+    detached: true
   })
+  const group = child.pid
+  if (group == null) throw new Error('bash could not be started')
+  const orphaned = () => void signalGroup(group, 'SIGKILL')
+  process.once('exit', orphaned)
   let out = ''
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  return new Promise(resolve => child.once('close', () => resolve(out)))
+  const limit = setTimeout(() => signalGroup(group, 'SIGTERM'), limitMs)
+  const closed = once(child, 'close')
+  await once(child, 'exit')
+  clearTimeout(limit)
+  await endGroup(group)
+  // nobody is left who could write
+  await closed
+  process.off('exit', orphaned)
+  return out
+}
+
+/** Asks what is left of a process group to end, and after half a minute makes it. */
+async function endGroup(group: number): Promise<void> {
+  signalGroup(group, 'SIGTERM')
+  for (let left = 600; left > 0 && signalGroup(group, 0); left--) await sleep(50)
+  signalGroup(group, 'SIGKILL')
+}
+
+/** False: there is no such process any more. */
+function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-group, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
 }
 
 /** `…` alone on a line is any lines, within a line anything. */

@@ -25,7 +25,8 @@ test('docs/tour.md does what it says', async () => {
     const steps = stepsOf(text)
     assert.ok(steps.length > 20)
     const env = { IPFS_ZFS_PATH: join(folder, 'repo') }
-    await follow(steps.map(inBackground), folder, env, 'wait')
+    const daemonEnds = { command: 'wait', expected: [] }
+    await follow([...steps.map(inBackground), daemonEnds], folder, { env })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,11 +1,11 @@
 /** `ipfs-zfs cluster configure`; what it writes is run by stock Cluster in cluster.test.ts. */
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { clusterSettings } from '../../src/cluster/settings.ts'
 import { valueAt, type Change, type JsonObject } from '../../src/settings.ts'
 import { Bench } from '../cli/harness.ts'
+import { suite } from '../suite.ts'
 
 interface Configured {
   dryRun: boolean

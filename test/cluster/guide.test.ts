@@ -47,7 +47,7 @@ if (why != null) {
       }
       const steps = stepsOf(text.replaceAll('scripts/cluster.sh', `${scripts}/cluster.sh`))
       assert.ok(steps.length > 15)
-      await follow(steps, folder, {}, 'kill $(jobs -p); wait')
+      await follow(steps, folder)
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

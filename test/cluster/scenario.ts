@@ -2,9 +2,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { noise } from '../kubo/harness.ts'
+import { suite } from '../suite.ts'
 import type { Daemon } from './daemons.ts'
 import { clusterPrograms, Peer, until } from './peer.ts'
 import { addFolder, ask, countBlocks, hasBlock, localDag, pinType } from './rpc.ts'
@@ -103,13 +103,7 @@ interface Ipfs {
 export function scenario(name: string, makeDaemon: MakeDaemon): void {
   const test = suite<Trio>(name)
   test.before(async context => {
-    try {
-      Object.assign(context, await makeTrio(makeDaemon))
-    } catch (error) {
-      // the runner would only say that it ends early
-      console.log(error)
-      throw error
-    }
+    Object.assign(context, await makeTrio(makeDaemon))
   })
   test.after(async context => {
     if ('peers' in context) await removeTrio(context)

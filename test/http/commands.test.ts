@@ -1,8 +1,8 @@
 /** Each command's answers, in the shapes that a real Kubo 0.43.1 gave (see side-by-side.ts). */
 import { base36 } from 'multiformats/bases/base36'
 import { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../suite.ts'
 import { call, json, lines, message, serveNode, type SentFile, type Served } from './harness.ts'
 
 const test = suite<Served>('rpc commands')

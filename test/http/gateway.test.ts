@@ -1,10 +1,10 @@
 /** The trustless gateway against https://specs.ipfs.tech/http-gateways/trustless-gateway/. */
 import type { OutgoingHttpHeaders } from 'node:http'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CID } from 'multiformats/cid'
 import { readCar } from '../../src/unixfs/car-reader.ts'
 import { verifyBlock } from '../../src/stores/verify-block.ts'
+import { suite } from '../suite.ts'
 import { call, lines, send, serveNode, type Answered, type Served } from './harness.ts'
 
 interface Ids {

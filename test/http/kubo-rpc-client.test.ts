@@ -1,9 +1,9 @@
 /** The client that JavaScript programs use with Kubo, unchanged, against this node. */
 import { create, type KuboRPCClient } from 'kubo-rpc-client'
 import { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { collect, rejection } from '../rejection.ts'
+import { suite } from '../suite.ts'
 import { serveNode, type Served } from './harness.ts'
 
 const test = suite<Served & { client: KuboRPCClient }>('kubo-rpc-client')

@@ -1,6 +1,6 @@
 /** Kubo's rules at the door: methods, browsers, unknown commands, bad options. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../suite.ts'
 import { call, send, serveNode, type Served } from './harness.ts'
 
 const test = suite<Served>('rpc rules')

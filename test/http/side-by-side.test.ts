@@ -3,13 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create, type KuboRPCClient } from 'kubo-rpc-client'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { buildProgram } from '../../src/kubo/build.ts'
 import { startNode, type RunningNode } from '../../src/node/node.ts'
 import { KuboDaemon } from '../cluster/daemons.ts'
 import { missing, run } from '../kubo/harness.ts'
 import { collect } from '../rejection.ts'
+import { suite } from '../suite.ts'
 import { tempRepo, type TempRepo } from '../temp-repo.ts'
 import { sideBySide } from './side-by-side.ts'
 
@@ -49,12 +49,7 @@ if (why != null) {
   console.log(`skipped: ${why}`)
   test.skip('Kubo', () => {})
 } else {
-  test.before(async context => {
-    await start(context).catch((error: unknown) => {
-      console.log(error)
-      throw error
-    })
-  })
+  test.before(start)
   test.after(async ({ running, temp, kubo, folder }) => {
     await running.stop()
     await temp.remove()

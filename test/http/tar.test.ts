@@ -7,9 +7,9 @@ import { promisify } from 'node:util'
 import * as dagPb from '@ipld/dag-pb'
 import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { sha256 } from '../../src/unixfs/hashers.ts'
+import { suite } from '../suite.ts'
 import { call, lines, serveNode, type Served } from './harness.ts'
 
 const run = promisify(execFile)

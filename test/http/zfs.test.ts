@@ -1,10 +1,10 @@
 /** ZFS over the RPC, by its own client, on a real pool. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { RpcClient } from '../../src/client/rpc.ts'
 import { ZfsClient } from '../../src/client/zfs.ts'
 import { startNode, type RunningNode } from '../../src/node/node.ts'
 import { rejection } from '../rejection.ts'
+import { suite } from '../suite.ts'
 import { tempRepo, type TempRepo } from '../temp-repo.ts'
 import { call, json, lines } from './harness.ts'
 

@@ -1,7 +1,6 @@
 /** Two nodes on real pools exchange a tree over bitswap on loopback. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CID } from 'multiformats/cid'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   call,
@@ -12,6 +11,7 @@ import {
   type SentFile,
   type Served
 } from '../http/harness.ts'
+import { suite } from '../suite.ts'
 import { tempRepo, type TempRepo } from '../temp-repo.ts'
 
 interface Context {

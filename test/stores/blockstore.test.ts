@@ -4,12 +4,12 @@ import { NotFoundError as StoreNotFoundError } from 'interface-store'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import * as Digest from 'multiformats/hashes/digest'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MAX_BLOCK_BYTES, type ZfsBlockstore } from '../../src/index.ts'
 import { blockOf, randomBlocks, whole, type Block } from '../blocks.ts'
 import { Random } from '../random.ts'
 import { collect, rejection } from '../rejection.ts'
+import { suite } from '../suite.ts'
 import { tempRepo, type TempRepo } from '../temp-repo.ts'
 
 const test = suite<{ temp: TempRepo }>('blockstore')

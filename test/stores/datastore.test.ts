@@ -1,11 +1,11 @@
 /** The datastore of a real repo: against a Map, and at its edges. */
 import { Key } from 'interface-datastore'
 import { NotFoundError as StoreNotFoundError } from 'interface-store'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MAX_KEY_BYTES, MAX_VALUE_BYTES, type ZfsDatastore } from '../../src/index.ts'
 import { Random } from '../random.ts'
 import { collect, rejection } from '../rejection.ts'
+import { suite } from '../suite.ts'
 import { tempRepo, type TempRepo } from '../temp-repo.ts'
 
 const test = suite<{ temp: TempRepo }>('datastore')
