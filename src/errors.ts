@@ -53,6 +53,8 @@ export class PoolSuspendedError extends failure('PoolSuspendedError', 'ERR_POOL_
 export class TooLargeError extends failure('TooLargeError', 'ERR_TOO_LARGE') {}
 /** The repo, store or pool was closed. */
 export class ClosedError extends failure('ClosedError', 'ERR_CLOSED') {}
+/** Another program has its own pins among these blocks, so nobody else may collect them. */
+export class BlocksOwnedError extends failure('BlocksOwnedError', 'ERR_BLOCKS_OWNED') {}
 /** There is no repo at this path. */
 export class RepoMissingError extends failure('RepoMissingError', 'ERR_REPO_MISSING') {}
 /** There is a repo at this path already. */

@@ -10,6 +10,7 @@ import { openRepo } from '../index.ts'
 import type { Repo, RepoInit } from '../repo/types.ts'
 import type { NetworkOptions } from './network.ts'
 import { startNode, type RunningNode } from './node.ts'
+import type { PressureGcOptions } from './pressure-gc.ts'
 
 export interface DaemonOptions {
   /** How to open the repo. */
@@ -24,6 +25,8 @@ export interface DaemonOptions {
   libp2p?: NetworkOptions | false
   /** See NodeOptions. */
   kubo?: RpcAddress
+  /** See NodeOptions. */
+  gc?: PressureGcOptions
   /** The line that says that it is ready is one JSON object. */
   json?: boolean
   /** Of pino: `info` by default. Logs go to standard error, one JSON object a line. */
@@ -74,6 +77,7 @@ async function serveUntilStopped(
       : { gateway: options.gateway ?? { host: '127.0.0.1', port: 8080 } }),
     libp2p: options.libp2p ?? {},
     ...(options.kubo != null && { kubo: options.kubo }),
+    ...(options.gc != null && { gc: options.gc }),
     log,
     onShutdown: () => stopping.request('shutdown')
   })

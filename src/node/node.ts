@@ -18,6 +18,7 @@ import { heliaKeeps } from './helia-pins.ts'
 import { KuboFetch } from './kubo-fetch.ts'
 import { loadIdentity, type Identity } from './identity.ts'
 import type { Network, NetworkOptions } from './network.ts'
+import { PressureGc, type PressureGcOptions } from './pressure-gc.ts'
 
 export interface NodeOptions {
   /** Open; the node does not close it. */
@@ -28,6 +29,8 @@ export interface NodeOptions {
   libp2p?: NetworkOptions | false
   /** The RPC of a Kubo that answers what this node has no command for. */
   kubo?: RpcAddress
+  /** Collects garbage by itself when the pool fills up. Absent: only when it is asked to. */
+  gc?: PressureGcOptions
   log?: Logger
   /** Called when a client asks the node to shut down. Absent: it is refused. */
   onShutdown?: () => void
@@ -71,6 +74,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const node = await createNode(options, log)
     const { network, pins } = node
     undo.push(() => pins.close())
+    if (options.gc != null) {
+      const gc = await PressureGc.start(node, options.gc)
+      undo.push(() => gc.stop())
+    }
     if (network != null) undo.push(() => network.stop())
     const rpc = options.rpc == null ? undefined : await startRpc(node, options.rpc)
     if (rpc != null) undo.push(() => rpc.close())

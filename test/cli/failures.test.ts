@@ -20,7 +20,10 @@ test('a command line that makes no sense: exit code 2', async () => {
     ['init', '--layout', 'pyramid'],
     ['init', '--shards', 'x'],
     ['pin', 'ls', '--type', 'x'],
-    ['daemon', '--rpc', 'nonsense']
+    ['daemon', '--rpc', 'nonsense'],
+    ['daemon', '--gc-above', '101'],
+    ['daemon', '--gc-age', 'long'],
+    ['daemon', '--gc-age', '1h']
   ]
   for (const args of lines) {
     const human = await run(args)

@@ -1,8 +1,11 @@
 import { Writable } from 'node:stream'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseAddress, parseHostPort, type RpcAddress } from '../../client/address.ts'
+import { durationMs } from '../../duration.ts'
 import type { DatastoreDoor } from '../../http/datastore/start.ts'
+import type { PressureGcOptions } from '../../node/pressure-gc.ts'
 import type { Context } from '../context.ts'
+import { UsageError } from '../failures.ts'
 import { contextOf, type Group } from '../group.ts'
 import { fields } from '../table.ts'
 import { addInitOptions, initOf, repoExists, size, type InitOptions } from './init.ts'
@@ -18,6 +21,8 @@ interface DaemonOptions {
   listen?: string[]
   offline?: boolean
   kubo?: RpcAddress
+  gcAbove?: number
+  gcAge?: number
   indexMemory?: number
   logLevel: string
 }
@@ -77,6 +82,18 @@ function addDaemonOptions(command: Command, logLevel: string): Command {
         kuboAddress
       )
     )
+    .addOption(
+      new Option(
+        '--gc-above <percent>',
+        'collect garbage while more of the pool is used; default: only when asked to'
+      ).argParser(percent)
+    )
+    .addOption(
+      new Option(
+        '--gc-age <duration>',
+        'with --gc-above: how long blocks stay that were never pinned; default: 1h'
+      ).argParser(seconds)
+    )
     .option('--index-memory <size>', 'for the index of blocks; default: see docs/scale.md', size)
     .addOption(
       new Option('--log-level <level>', 'of the log, JSON lines on standard error')
@@ -115,6 +132,7 @@ async function serve(
     datastore: doorOf(options),
     libp2p: offline === true ? false : network,
     ...(kubo != null && { kubo }),
+    ...gcOf(options),
     json: true,
     logLevel,
     signal,
@@ -123,6 +141,14 @@ async function serve(
       write: (line: string, _encoding, done) => void announce(line).then(() => done(), done)
     })
   })
+}
+
+function gcOf({ gcAbove, gcAge }: DaemonOptions): { gc?: PressureGcOptions } {
+  if (gcAbove != null) {
+    return { gc: { abovePercent: gcAbove, ...(gcAge != null && { minAgeSeconds: gcAge }) } }
+  }
+  if (gcAge == null) return {}
+  throw new UsageError('--gc-age needs --gc-above, which says when to collect')
 }
 
 function doorOf({ datastore, ...files }: DaemonOptions): DatastoreDoor | false {
@@ -181,6 +207,18 @@ function kuboAddress(value: string): RpcAddress {
   const found = parseAddress(value) ?? parseHostPort(value)
   if (found != null) return found
   throw new InvalidArgumentError('Write HOST:PORT, /ip4/HOST/tcp/PORT or /unix/PATH.')
+}
+
+function percent(value: string): number {
+  const found = /^\d+(\.\d+)?%?$/.test(value) ? Number.parseFloat(value) : NaN
+  if (found >= 0 && found <= 100) return found
+  throw new InvalidArgumentError('Write a percentage, for example 90.')
+}
+
+function seconds(value: string): number {
+  const ms = durationMs(value)
+  if (ms == null) throw new InvalidArgumentError('Write for example 30m or 12h.')
+  return ms / 1000
 }
 
 function collect(value: string, before: string[] = []): string[] {

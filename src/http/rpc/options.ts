@@ -1,3 +1,4 @@
+import { durationMs } from '../../duration.ts'
 import { BadRequestError } from './errors.ts'
 
 export type OptionType = 'bool' | 'int' | 'int64' | 'string' | 'strings'
@@ -95,24 +96,9 @@ function toInt(given: string, type: 'int' | 'int64'): number | undefined {
   return Math.abs(number) <= limit ? number : undefined
 }
 
-const unitMs: Record<string, number> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000
-}
-
 /** Go's durations, `1m30s`, in milliseconds. */
 export function parseDuration(given: string): number {
-  if (given === '0') return 0
-  const parts = [...given.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)]
-  if (parts.length === 0 || parts.map(part => part[0]).join('') !== given) {
-    throw new BadRequestError(`time: invalid duration ${JSON.stringify(given)}`)
-  }
-  let ms = 0
-  for (const [, number, unit = ''] of parts) ms += Number(number) * (unitMs[unit] ?? 0)
-  return ms
+  const ms = durationMs(given)
+  if (ms != null) return ms
+  throw new BadRequestError(`time: invalid duration ${JSON.stringify(given)}`)
 }

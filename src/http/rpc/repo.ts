@@ -1,5 +1,7 @@
-import { ownerOfBlocks } from '../datastore/namespaces.ts'
+import { BlocksOwnedError } from '../../errors.ts'
+import { collectGarbage } from '../../node/collect.ts'
 import type { Node } from '../../node/node.ts'
+import { spaceOf } from '../../repo/space.ts'
 import type { RepoStat, VerifyProgress, VerifyReport } from '../../repo/types.ts'
 import { value, values, type Command, type RpcRequest } from './command.ts'
 import { errorText } from './errors.ts'
@@ -27,16 +29,10 @@ export const repoStat: Command = {
   }
 }
 
-/**
- * What is stored, and what could be with all that ZFS still lets in: not the size of the devices,
- * of which parity, the pool's own reserve and quotas take a part. Cluster allocates by the difference.
- */
-export function capacity({
-  allocatedBytes,
-  datasets
-}: Pick<RepoStat, 'allocatedBytes' | 'datasets'>) {
-  const available = Math.max(...datasets.map(({ availableBytes }) => availableBytes))
-  return { RepoSize: allocatedBytes, StorageMax: allocatedBytes + available }
+/** Cluster allocates by the difference of the two. */
+export function capacity(stat: RepoStat): { RepoSize: number; StorageMax: number } {
+  const { usedBytes, totalBytes } = spaceOf(stat)
+  return { RepoSize: usedBytes, StorageMax: totalBytes }
 }
 
 export const repoVersion: Command = {
@@ -53,25 +49,18 @@ export const repoGc: Command = {
 
 async function* collected(request: RpcRequest, node: Node): AsyncGenerator<object> {
   const { options, signal, cidText } = request
-  const owner = await ownerOfBlocks(node.repo.datastore)
-  if (owner != null && node.kubo == null) {
-    // only that Kubo knows its pins; one that fetches for this node pins nothing
-    throw new Error(
-      `the blocks belong to the Kubo of namespace ${owner.name}: run its ipfs repo gc`
-    )
-  }
   try {
-    for await (const cid of node.pins.gc({ signal })) {
+    for await (const cid of collectGarbage(node, { signal })) {
       if (!options.bool('silent')) yield { Key: { '/': cidText(cid) } }
     }
   } catch (error) {
-    if (options.bool('stream-errors') && !signal.aborted) {
+    const isRefused = error instanceof BlocksOwnedError
+    if (options.bool('stream-errors') && !signal.aborted && !isRefused) {
       yield { Key: null, Error: errorText(error) }
       throw new Error('encountered errors during gc run', { cause: error })
     }
     throw error
   }
-  await node.repo.compact({ signal })
 }
 
 /** Kubo's command, which reads every block; ours proves most of them by their block pointers. */
