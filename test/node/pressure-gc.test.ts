@@ -74,6 +74,8 @@ test('below nothing goes, above what is old enough; what is pinned never', async
     const unpinned = await addFile(rpc, true)
     const garbage = [await addFile(rpc, false)]
     assert.ok((await usedPercent(temp.repo)) < 40)
+    // that it was stored is noted before that it was freed: the later one counts
+    await running.node.pins.close()
     await call(rpc, `pin/rm?arg=${unpinned}`)
     const stats = mock.method(temp.repo, 'stat')
     mock.timers.tick(minuteMs)
@@ -134,14 +136,19 @@ test('a node that stops ends a collection, and starts none', async () => {
   const { log, logged } = keepingLog()
   const { running } = await serveNode({ repo, log, gc: { abovePercent: 0 } })
   let asked = 0
+  let isUnderWay = false
   repo.stat = async options => {
     asked++
+    isUnderWay = true
     const { signal } = options ?? {}
     if (signal != null) await once(signal, 'abort')
+    isUnderWay = false
     throw signal?.reason
   }
   mock.timers.tick(3 * minuteMs)
+  assert.ok(isUnderWay)
   await running.stop()
+  assert.not(isUnderWay)
   mock.timers.tick(3 * minuteMs)
   assert.is(asked, 1)
   assert.equal(logged, [])

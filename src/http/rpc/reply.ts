@@ -110,12 +110,12 @@ export class Answer {
   }
 
   /**
-   * The end must not look like success: Cluster reads no trailers. A client that says that it does
-   * gets the reason in one; for all others the connection breaks.
+   * The end must not look like success: Cluster reads no trailers. A client that does gets the
+   * reason in one; for all others the connection breaks.
    */
   #failLate(error: unknown): void {
     const { request, response } = this.#exchange
-    if (/\btrailers\b/i.test(String(request.headers.te))) {
+    if (readsTrailers(request.headers)) {
       response.addTrailers({ 'X-Stream-Error': headerText(errorText(error)) })
       response.end()
     } else {
@@ -145,6 +145,13 @@ export class Answer {
     const timer = setTimeout(() => request.destroy(), lingerMs)
     request.once('close', () => clearTimeout(timer))
   }
+}
+
+/** Kubo's own command does and does not say so, but says who it is. */
+function readsTrailers(headers: IncomingHttpHeaders): boolean {
+  return (
+    /\btrailers\b/i.test(headers.te ?? '') || /^go-ipfs-cmds\//.test(headers['user-agent'] ?? '')
+  )
 }
 
 function sourceOf(reply: Exclude<Reply, { kind: 'value' }>): AsyncIterable<Uint8Array | string> {
