@@ -148,10 +148,8 @@ export class Answer {
 }
 
 /** Kubo's own command does and does not say so, but says who it is. */
-function readsTrailers(headers: IncomingHttpHeaders): boolean {
-  return (
-    /\btrailers\b/i.test(headers.te ?? '') || /^go-ipfs-cmds\//.test(headers['user-agent'] ?? '')
-  )
+function readsTrailers({ te, 'user-agent': agent = '' }: IncomingHttpHeaders): boolean {
+  return /\btrailers\b/i.test(String(te)) || agent.startsWith('go-ipfs-cmds/')
 }
 
 function sourceOf(reply: Exclude<Reply, { kind: 'value' }>): AsyncIterable<Uint8Array | string> {
