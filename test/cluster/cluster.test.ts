@@ -4,6 +4,7 @@ import { buildProgram } from '../../src/kubo/build.ts'
 import { KuboDaemon, ZfsDaemon, ZfsDaemonWithKubo } from './daemons.ts'
 import { missing } from './peer.ts'
 import { scenario } from './scenario.ts'
+import { zfsSteps } from './zfs-steps.ts'
 
 const why = missing()
 if (why != null) {
@@ -12,9 +13,11 @@ if (why != null) {
   test.skip('Cluster', () => {})
   test.run()
 } else {
-  scenario('Cluster on ipfs-zfs', folder => ZfsDaemon.make(folder))
-  scenario('Cluster on ipfs-zfs with Kubo', async folder =>
-    ZfsDaemonWithKubo.make(await buildProgram('ipfs'), folder)
+  scenario('Cluster on ipfs-zfs', folder => ZfsDaemon.make(folder), zfsSteps)
+  scenario(
+    'Cluster on ipfs-zfs with Kubo',
+    async folder => ZfsDaemonWithKubo.make(await buildProgram('ipfs'), folder),
+    zfsSteps
   )
   // what is asked of us is what Cluster shows with Kubo
   if (process.env['CLUSTER_ON_KUBO'] === '1') {

@@ -19,6 +19,12 @@ export interface Daemon {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
+/** A daemon of this project. */
+export interface ZfsBacked extends Daemon {
+  /** Runs the command on its repo; gives what it prints, in JSON. */
+  cli(...args: string[]): Promise<string>
+}
+
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   const ports: number[] = []
@@ -77,7 +83,7 @@ export interface ZfsDaemonOptions {
 }
 
 /** An ipfs-zfs daemon on a repo and pool of its own. */
-export class ZfsDaemon implements Daemon {
+export class ZfsDaemon implements ZfsBacked {
   readonly rpc: number
   readonly repo: string
   readonly #service = new Service()
@@ -178,7 +184,7 @@ export class KuboDaemon implements Daemon {
 }
 
 /** An ipfs-zfs daemon whose blocks a Kubo fetches, which keeps them in the same repo. */
-export class ZfsDaemonWithKubo implements Daemon {
+export class ZfsDaemonWithKubo implements ZfsBacked {
   readonly #zfs: ZfsDaemon
   readonly #kubo: KuboDaemon
   #kuboRuns = false
@@ -202,6 +208,10 @@ export class ZfsDaemonWithKubo implements Daemon {
 
   get rpc(): number {
     return this.#zfs.rpc
+  }
+
+  async cli(...args: string[]): Promise<string> {
+    return this.#zfs.cli(...args)
   }
 
   async configureCluster(folder: string): Promise<void> {

@@ -36,9 +36,9 @@ const CLOCKS = {
   CLUSTER_DISK_METRICTTL: '5s'
 }
 
-export class Peer {
+export class Peer<D extends Daemon = Daemon> {
   readonly name: string
-  readonly daemon: Daemon
+  readonly daemon: D
   /** Cluster's own IPFS proxy. */
   readonly proxy: number
   readonly #programs: string
@@ -48,7 +48,7 @@ export class Peer {
   readonly #service = new Service()
   #id = ''
 
-  private constructor(programs: string, folder: string, daemon: Daemon, ports: number[]) {
+  private constructor(programs: string, folder: string, daemon: D, ports: number[]) {
     const [rest = 0, swarm = 0, proxy = 0, pinning = 0] = ports
     const at = (port: number) => `/ip4/127.0.0.1/tcp/${port}`
     this.name = folder.split('/').at(-1) ?? ''
@@ -74,7 +74,11 @@ export class Peer {
     }
   }
 
-  static async make(programs: string, folder: string, daemon: Daemon): Promise<Peer> {
+  static async make<D extends Daemon>(
+    programs: string,
+    folder: string,
+    daemon: D
+  ): Promise<Peer<D>> {
     await mkdir(folder, { recursive: true })
     const peer = new Peer(programs, folder, daemon, await freePorts(4))
     const cluster = join(folder, 'cluster')

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { noise } from '../kubo/harness.ts'
 import { suite } from '../suite.ts'
@@ -10,26 +11,26 @@ import { clusterPrograms, Peer, until } from './peer.ts'
 import { addFolder, ask, countBlocks, hasBlock, localDag, pinType } from './rpc.ts'
 
 /** Makes the IPFS daemon of a peer; not started. */
-export type MakeDaemon = (folder: string) => Promise<Daemon>
+export type MakeDaemon<D extends Daemon> = (folder: string) => Promise<D>
 
-export interface Trio {
+export interface Trio<D extends Daemon = Daemon> {
   folder: string
-  peers: [Peer, Peer, Peer]
+  peers: [Peer<D>, Peer<D>, Peer<D>]
   /** A daemon that is in no cluster, and connected to none of the others. */
   outside: Daemon
 }
 
-async function makeTrio(makeDaemon: MakeDaemon): Promise<Trio> {
+async function makeTrio<D extends Daemon>(makeDaemon: MakeDaemon<D>): Promise<Trio<D>> {
   const programs = await clusterPrograms()
   const folder = await mkdtemp(join(tmpdir(), 'cluster-'))
-  const made: Peer[] = []
+  const made: Array<Peer<D>> = []
   for (const name of ['a', 'b', 'c']) {
     const place = join(folder, name)
     const daemon = await makeDaemon(place)
     await daemon.start()
     made.push(await Peer.make(programs, place, daemon))
   }
-  const [a, b, c] = made as [Peer, Peer, Peer]
+  const [a, b, c] = made as [Peer<D>, Peer<D>, Peer<D>]
   await a.start()
   await b.start([a])
   await c.start([a, b])
@@ -48,7 +49,7 @@ async function removeTrio({ folder, peers, outside }: Trio): Promise<void> {
 const files = (count = 4, bytes = 200_000): Record<string, Uint8Array> =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, noise(bytes)]))
 
-async function reach(peer: Peer, cid: string, states: string): Promise<void> {
+export async function reach(peer: Peer, cid: string, states: string): Promise<void> {
   await until(
     `the states of ${cid}`,
     () => peer.states(cid),
@@ -60,7 +61,7 @@ async function reach(peer: Peer, cid: string, states: string): Promise<void> {
 }
 
 /** Cluster shows a CID that it has forgotten as unpinned, also before the daemons have unpinned it. */
-async function unpinned(peers: Peer[], cid: string): Promise<void> {
+export async function unpinned(peers: Peer[], cid: string): Promise<void> {
   for (const { daemon } of peers) {
     await until(
       `${cid} is no pin`,
@@ -87,7 +88,7 @@ async function allocated(peers: Peer[], cid: string): Promise<{ on: Peer[]; off:
   }
 }
 
-async function checkBlocks(peers: Peer[], cid: string, count?: number): Promise<void> {
+export async function checkBlocks(peers: Peer[], cid: string, count?: number): Promise<void> {
   for (const { daemon, name } of peers) {
     const found = await localDag(daemon.rpc, cid)
     if (count != null) assert.is(found.length, count, `blocks of ${cid} on ${name}`)
@@ -99,9 +100,16 @@ interface Ipfs {
   Addresses: string[]
 }
 
-/** Registers the tests of one kind of daemon. */
-export function scenario(name: string, makeDaemon: MakeDaemon): void {
-  const test = suite<Trio>(name)
+/**
+ * Registers the tests of one kind of daemon.
+ * @param more what only this kind can do, before a peer is gone for good
+ */
+export function scenario<D extends Daemon>(
+  name: string,
+  makeDaemon: MakeDaemon<D>,
+  more: (test: Test<Trio<D>>) => void = () => {}
+): void {
+  const test = suite<Trio<D>>(name)
   test.before(async context => {
     Object.assign(context, await makeTrio(makeDaemon))
   })
@@ -253,6 +261,26 @@ export function scenario(name: string, makeDaemon: MakeDaemon): void {
     assert.is(await countBlocks(off[0]!.daemon.rpc, dag), 0)
   })
 
+  test('what Cluster adds for two replicas is on those two, and nowhere else', async context => {
+    const { folder, peers } = context
+    const [a] = peers
+    const file = join(folder, 'for-two')
+    await writeFile(file, noise(1_000_000))
+    const two = ['--replication-min', '2', '--replication-max', '2']
+    const [added] = await a.ctl<{ cid: string }>('add', '-Q', ...two, file)
+    const cid = added?.cid ?? ''
+    const { on, off } = await allocated(peers, cid)
+    assert.is(on.length, 2)
+    await reach(a, cid, peers.map(peer => (on.includes(peer) ? 'pinned' : 'remote')).join(' '))
+    await checkBlocks(on, cid)
+    const dag = await localDag(on[0]!.daemon.rpc, cid)
+    assert.ok(dag.length > 1)
+    for (const { daemon } of off) {
+      assert.is(await pinType(daemon.rpc, cid, 'recursive'), undefined)
+      assert.is(await countBlocks(daemon.rpc, dag), 0)
+    }
+  })
+
   test('a daemon that is killed and comes back has what it had, and catches up', async ({
     peers
   }) => {
@@ -295,6 +323,11 @@ export function scenario(name: string, makeDaemon: MakeDaemon): void {
         status => status === 'pinned'
       )
       await checkBlocks(on, cid)
+      // the shard itself is a list of links, and all there is of this part of the file
+      const parts = await localDag(on[0]!.daemon.rpc, cid)
+      assert.ok(parts.length > 1)
+      const off = peers.filter(({ id }) => !allocations?.includes(id))
+      for (const { daemon } of off) assert.is(await countBlocks(daemon.rpc, parts), 0)
     }
   })
 
@@ -323,6 +356,8 @@ export function scenario(name: string, makeDaemon: MakeDaemon): void {
     await ask(a.proxy, `pin/rm?arg=${root}`)
     await reach(a, root, 'unpinned unpinned unpinned')
   })
+
+  more(test)
 
   test('a peer that is gone for good gives its pins to the others', async ({ peers }) => {
     const [a, b, c] = peers
