@@ -238,6 +238,24 @@ Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
   return *txg;
 }
 
+uint64_t Catalog::log_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& index : indexes_) bytes += index->stats().log_bytes;
+  return bytes;
+}
+
+Status Catalog::write_out() {
+  InFlight in_flight;
+  const Status open = begin(in_flight);
+  if (!open) return open;
+  const std::lock_guard writer(writer_);
+  for (const auto& index : indexes_) {
+    const Status written = index->write_out();
+    if (!written) return written;
+  }
+  return {};
+}
+
 Status Catalog::close() {
   if (closed_.exchange(true)) return {};
   const std::unique_lock all(in_flight_);

@@ -136,6 +136,8 @@ interface Addon {
     limit: number
   ): Promise<CatalogRecords>
   catalogCheck(catalog: CatalogHandle): Promise<string[]>
+  catalogWriteOut(catalog: CatalogHandle): Promise<void>
+  catalogLogBytes(catalog: CatalogHandle): number
   catalogCount(catalog: CatalogHandle, family: number): number
 }
 

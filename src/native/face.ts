@@ -310,6 +310,10 @@ export interface Catalog {
   scan(family: CatalogFamily, from: Uint8Array | undefined, limit: number): Promise<CatalogRecords>
   /** Exact, and at once. */
   count(family: CatalogFamily): number
+  /** What the logs take on disk, in bytes. Each change of a key is in them, also an undone one. */
+  logBytes(): number
+  /** Writes what the logs hold into runs, and takes them away. NoSpaceError. */
+  writeOut(): Promise<void>
   check(): Promise<string[]>
   /** Waits for work in flight. Idempotent. */
   close(): Promise<void>

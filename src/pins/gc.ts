@@ -3,7 +3,8 @@ import type { CID } from 'multiformats/cid'
 import { rawCid } from '../stores/block-errors.ts'
 import type { SharedLock } from './shared-lock.ts'
 import type { PinBlocks } from './blocks.ts'
-import { keyAt, packKeys, type PinCatalog } from './catalog.ts'
+import type { Arrivals } from './arrivals.ts'
+import { keyAt, keyText, packKeys, type PinCatalog } from './catalog.ts'
 import { nowSeconds, readLoose } from './loose.ts'
 import type { Steps } from './steps.ts'
 import type { GcOptions, GcProgress } from './types.ts'
@@ -16,6 +17,7 @@ export interface GcContext {
   blocks: PinBlocks
   steps: Steps
   lock: SharedLock
+  arrivals: Arrivals
   /** Blocks that somebody else has a right to, by multihash: a Helia application's pins. */
   isKept: (multihash: Uint8Array) => boolean
 }
@@ -38,7 +40,9 @@ export async function* collectLoose(
     const limit = Math.min(pageBlocks, pageLimit(options, progress, maxBlocks))
     const page = await catalog.scan('loose', from, limit)
     const deleted = await context.lock.alone(async () =>
-      context.steps.run(async () => sweep(context, page, options))
+      context.arrivals.pause(async arriving =>
+        context.steps.run(async () => sweep(context, page, arriving, options))
+      )
     )
     progress.checked += page.values.length
     progress.deleted += deleted.length
@@ -68,13 +72,16 @@ const nothing = new Uint8Array(0)
 async function sweep(
   { catalog, blocks, isKept }: GcContext,
   page: { keys: Uint8Array; values: Float64Array },
+  arriving: ReadonlySet<string>,
   { minAgeSeconds = 0 }: GcOptions
 ): Promise<Uint8Array[]> {
   const latest = nowSeconds() - minAgeSeconds
   const candidates: Uint8Array[] = []
   for (let i = 0; i < page.values.length; i++) {
     const { seconds, wasPinned } = readLoose(page.values[i] as number)
-    if (wasPinned || seconds <= latest) candidates.push(keyAt(page.keys, i))
+    const key = keyAt(page.keys, i)
+    if (arriving.size > 0 && arriving.has(keyText(key))) continue
+    if (wasPinned || seconds <= latest) candidates.push(key)
   }
   if (candidates.length === 0) return []
   const alive = await catalog.alive(packKeys(candidates))

@@ -33,8 +33,9 @@ import type { Datastore } from 'interface-datastore'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
 import { orAbort } from '../stores/abort.ts'
+import { Arrivals } from './arrivals.ts'
 import type { PinBlocks } from './blocks.ts'
-import { CatalogBatch, keyAt, type PinCatalog } from './catalog.ts'
+import { CatalogBatch, keyAt, packKeys, type PinCatalog } from './catalog.ts'
 import {
   BlockMissingError,
   NotPinnedError,
@@ -43,7 +44,7 @@ import {
 } from './errors.ts'
 import { collectLoose } from './gc.ts'
 import { heldValue, nobody } from './held.ts'
-import { LooseNotes } from './loose-notes.ts'
+import { looseValue, nowSeconds } from './loose.ts'
 import {
   blockKey,
   blockKeyOf,
@@ -113,7 +114,7 @@ export class Pins {
   readonly #steps = new Steps()
   readonly #texts: PinTexts
   readonly #release: Release
-  readonly #notes: LooseNotes
+  readonly #arrivals: Arrivals
   /** Walks under way. Numbers begin above those of earlier processes. */
   readonly #active = new Set<number>()
   #lastWalk = Date.now() * 256
@@ -123,7 +124,7 @@ export class Pins {
     this.#parts = parts
     this.lock = parts.lock ?? new SharedLock()
     this.#texts = new PinTexts(parts.records)
-    this.#notes = new LooseNotes(catalog)
+    this.#arrivals = new Arrivals(catalog)
     this.#release = new Release({
       catalog,
       blocks,
@@ -270,7 +271,6 @@ export class Pins {
    */
   async *gc(options: GcOptions = {}): AsyncGenerator<CID> {
     const { catalog, blocks, keptByOthers } = this.#parts
-    await this.#notes.flush()
     await this.lock.shared(async () => this.#release.all(options.signal))
     yield* collectLoose(
       {
@@ -278,15 +278,33 @@ export class Pins {
         blocks,
         steps: this.#steps,
         lock: this.lock,
+        arrivals: this.#arrivals,
         isKept: (await keptByOthers?.(options)) ?? (() => false)
       },
       options
     )
   }
 
-  /** Blocks were stored: unless they are pinned by then, the next collection deletes them. */
-  async noteStored(cids: CID[]): Promise<void> {
-    await this.#notes.add(cids)
+  /**
+   * Runs `store`, which stores these blocks. Unless they are pinned by then, the next collection
+   * deletes them, also after a crash in the middle. NoSpaceError: nothing was stored.
+   */
+  async storing<T>(multihashes: Uint8Array[], store: () => Promise<T>): Promise<T> {
+    return this.#arrivals.during(multihashes, store)
+  }
+
+  /**
+   * Deletes those of these blocks that nothing keeps, and gives the others. Within one step: what is
+   * asked holds until they are deleted, also while walks are under way.
+   */
+  async deleteFree(multihashes: Uint8Array[]): Promise<Uint8Array[]> {
+    const { blocks } = this.#parts
+    return this.#steps.run(async () => {
+      const alive = await this.#alive(multihashes)
+      const free = multihashes.filter((_, i) => alive[i] === 0)
+      if (free.length > 0) await blocks.remove(free)
+      return multihashes.filter((_, i) => alive[i] !== 0)
+    })
   }
 
   /** Puts every block that is not known to be alive into the queue of `gc`. Reads all keys. */
@@ -295,15 +313,9 @@ export class Pins {
     do {
       signal?.throwIfAborted()
       const page = await this.#parts.blocks.scan(from, pagePins)
-      await this.#notes.addKeys(page.keys)
+      await this.#arrivals.note(page.keys)
       from = page.next
     } while (from != null)
-    await this.#notes.flush()
-  }
-
-  /** Writes what is noted and not written yet. */
-  async close(): Promise<void> {
-    await this.#notes.flush()
   }
 
   #listing() {
@@ -431,13 +443,14 @@ export class Pins {
     const change = { mode: undefined, named: false, foreign: isForeign(before) }
     batch.set('pins', key, withPin(before, slot, change))
     const orphans: HeldNode[] = []
-    if (mode === 'direct') batch.set('loose', key, this.#notes.freed())
+    const freed = looseValue(nowSeconds(), true)
+    if (mode === 'direct') batch.set('loose', key, freed)
     else {
       const value = batch.get('refs', node.key) ?? (await catalog.get('refs', node.key))[0]
       const refs = readRefs(value ?? 0)
       refs.count--
       batch.set('refs', node.key, refsValue(refs, node.kind))
-      if (refs.count === 0 && node.kind === Kind.leaf) batch.set('loose', key, this.#notes.freed())
+      if (refs.count === 0 && node.kind === Kind.leaf) batch.set('loose', key, freed)
       else if (refs.count === 0) {
         batch.set('held', node.key, heldValue(nobody, node.kind))
         orphans.push(node)
@@ -445,6 +458,14 @@ export class Pins {
     }
     if (also == null) await catalog.apply(batch.changes(), { freeing: true })
     return orphans
+  }
+
+  /** 1 or 0 for each; nothing is asked where nothing is pinned, as under a Kubo that pins for itself. */
+  async #alive(multihashes: Uint8Array[]): Promise<Uint8Array> {
+    const { catalog } = this.#parts
+    const known = await Promise.all([catalog.count('refs'), catalog.count('pins')])
+    if (known.every(count => count === 0)) return new Uint8Array(multihashes.length)
+    return catalog.alive(packKeys(multihashes.map(blockKey)))
   }
 
   async #isHere(node: WalkNode): Promise<boolean> {

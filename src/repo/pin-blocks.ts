@@ -4,6 +4,7 @@ import type { PinBlocks } from '../pins/blocks.ts'
 import { keyAt, keyBytes, packKeys } from '../pins/catalog.ts'
 import { blockKey, isSha256, sha256Multihash } from '../pins/node.ts'
 import type { Backend } from '../stores/backend.ts'
+import { MAX_MULTIHASH_BYTES } from '../stores/blockstore.ts'
 import type { Gate } from '../stores/gate.ts'
 
 /** Asked in one native call. */
@@ -38,12 +39,13 @@ export class RepoPinBlocks implements PinBlocks {
   }
 
   async remove(multihashes: Uint8Array[]): Promise<void> {
+    const storable = multihashes.filter(({ length }) => length <= MAX_MULTIHASH_BYTES)
     await this.#gate.run(async ({ store, reserve }) => {
       try {
-        await store.remove(multihashes, 'flush')
+        await store.remove(storable, 'flush')
       } catch (error) {
         if (!(error instanceof NoSpaceError)) throw error
-        await reserve.lend(async () => store.remove(multihashes, 'flush'))
+        await reserve.lend(async () => store.remove(storable, 'flush'))
       }
     })
   }

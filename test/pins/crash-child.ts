@@ -10,6 +10,7 @@ const dag = randomBlocks(400, new Random('dag', Number(dagSeed)))
 const random = new Random('operations', Number(seed))
 const repo = await openRepo({ path })
 const pins = new Pins({ catalog: repo.catalog, blocks: repo.pinBlocks, records: repo.datastore })
+const blocks = repo.blocksWithin(async (multihashes, put) => pins.storing(multihashes, put))
 const say = (...words: unknown[]) => process.stdout.write(`${words.join(' ')}\n`)
 say('ready')
 
@@ -21,8 +22,7 @@ async function one(): Promise<void> {
     case 2: {
       // everything that may be needed, so that pinning can succeed
       await pins.lock.shared(async () => {
-        for (const block of dag) await repo.blockstore.put(block.cid, block.bytes)
-        await pins.noteStored(dag.map(block => block.cid))
+        for (const block of dag) await blocks.put(block.cid, block.bytes)
         say('pinning', cid)
         await pins.add(cid, { holdsLock: true })
         say('pinned', cid)

@@ -52,18 +52,15 @@ class World {
         await new Promise(setImmediate)
         const bytes = this.network.get(multihashText(cid))
         if (bytes == null) throw new Error(`nobody has ${String(cid)}`)
-        this.blocks.put(cid, bytes)
-        await this.pins.noteStored([cid])
+        await this.pins.storing([cid.multihash.bytes], async () => this.blocks.put(cid, bytes))
         this.model.put({ cid, bytes })
       }
     }
   }
 
   async put(block: DagBlock): Promise<void> {
-    await this.pins.lock.shared(async () => {
-      this.blocks.put(block.cid, block.bytes)
-      await this.pins.noteStored([block.cid])
-    })
+    const { cid, bytes } = block
+    await this.pins.storing([cid.multihash.bytes], async () => this.blocks.put(cid, bytes))
     this.model.put(block)
   }
 

@@ -98,6 +98,9 @@ TEST(CatalogCrash, LeavesAllOfABatchOrNoneBetweenAndInsideItsWrites) {
   std::vector<Model> models(1);      // after batch i - 1
   std::vector<size_t> acknowledged;  // the moments there were after batch i
   for (int i = 0; i < 40 * soak(); i++) {
+    if (random() % 8 == 0) {
+      ASSERT_TRUE(catalog->write_out().ok());
+    }
     Model next = models.back();
     const Batch batch = random_batch(random, next);
     // Now and then one fails halfway first: nothing of it may come back later.
@@ -136,6 +139,40 @@ TEST(CatalogCrash, LeavesAllOfABatchOrNoneBetweenAndInsideItsWrites) {
     ASSERT_NE(opened, nullptr) << "again at moment " << moment;
     ASSERT_EQ(content_of(*opened), next) << "again at moment " << moment;
   }
+}
+
+TEST(CatalogLogs, KeepWhatWasUndoneUntilTheyAreWrittenOut) {
+  const auto files = std::make_shared<MemoryFiles>();
+  auto catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  const std::vector<Key> keys{key_of(1), key_of(2)};
+  const auto add = [&](int64_t added) {
+    const Catalog::Part part{Family::kRefs, keys, {}, added, Family::kLoose, kGone};
+    ASSERT_TRUE(catalog->apply({&part, 1}, Catalog::Purpose::kAdding).ok());
+  };
+  for (int i = 0; i < 5; i++) {
+    add(1);
+    add(-1);
+  }
+  const Model model = content_of(*catalog);
+  const uint64_t before = catalog->log_bytes();
+  EXPECT_GT(before, 10 * keys.size() * sizeof(Record));
+  ASSERT_TRUE(catalog->write_out().ok());
+  EXPECT_EQ(catalog->log_bytes(), 0);
+  EXPECT_EQ(content_of(*catalog), model);
+  // Without room it fails, loses nothing, and is done when it is asked again.
+  add(1);
+  const Model later = content_of(*catalog);
+  files->set_space(0);
+  EXPECT_FALSE(catalog->write_out().ok());
+  EXPECT_EQ(content_of(*catalog), later);
+  files->set_space(UINT64_MAX);
+  ASSERT_TRUE(catalog->write_out().ok());
+  EXPECT_EQ(catalog->log_bytes(), 0);
+  catalog.reset();
+  catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  EXPECT_EQ(content_of(*catalog), later);
 }
 
 // A catalog that a version without links has written: its frames stay, a new log begins.
