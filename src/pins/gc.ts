@@ -63,7 +63,11 @@ async function slowDown(options: GcOptions, progress: GcProgress, began: number)
   const { blocksPerSecond, signal } = options
   if (blocksPerSecond == null) return
   const dueMs = (progress.deleted / blocksPerSecond) * 1000 - (performance.now() - began)
-  if (dueMs > 0) await sleep(dueMs, undefined, signal == null ? {} : { signal })
+  if (dueMs <= 0) return
+  await sleep(dueMs, undefined, signal == null ? {} : { signal }).catch((error: unknown) => {
+    signal?.throwIfAborted()
+    throw error
+  })
 }
 
 const nothing = new Uint8Array(0)

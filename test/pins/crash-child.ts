@@ -8,7 +8,9 @@ const [path = '', seed = '0', dagSeed = '0'] = process.argv.slice(2)
 // one DAG for all rounds, other operations each time
 const dag = randomBlocks(400, new Random('dag', Number(dagSeed)))
 const random = new Random('operations', Number(seed))
-const repo = await openRepo({ path })
+// acknowledged at once, blocks may be on disk without any that came later, or not at all
+const durability = random.int(2) === 0 ? 'txg' : 'flush'
+const repo = await openRepo({ path, durability })
 const pins = new Pins({ catalog: repo.catalog, blocks: repo.pinBlocks, records: repo.datastore })
 const blocks = repo.blocksWithin(async (multihashes, put) => pins.storing(multihashes, put))
 const say = (...words: unknown[]) => process.stdout.write(`${words.join(' ')}\n`)
