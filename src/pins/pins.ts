@@ -32,9 +32,11 @@ import type { AbortOptions } from 'abort-error'
 import type { Datastore } from 'interface-datastore'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
+import type { RemovedBlocks } from '../native.ts'
 import { orAbort } from '../stores/abort.ts'
-import type { PinBlocks } from './blocks.ts'
-import { CatalogBatch, keyAt, type PinCatalog } from './catalog.ts'
+import { rawCid } from '../stores/block-errors.ts'
+import { multihashesOf, type PinBlocks } from './blocks.ts'
+import { CatalogBatch, keyAt, type CatalogPage, type PinCatalog } from './catalog.ts'
 import {
   BlockMissingError,
   NotPinnedError,
@@ -44,26 +46,10 @@ import {
 import { collectLoose } from './gc.ts'
 import { heldValue, nobody } from './held.ts'
 import { LooseNotes } from './loose-notes.ts'
-import {
-  blockKey,
-  blockKeyOf,
-  isSha256,
-  Kind,
-  readRefs,
-  refsValue,
-  sha256Multihash
-} from './node.ts'
+import { blockKey, blockKeyOf, isSha256, Kind, readRefs, refsValue } from './node.ts'
+import { PinPage } from './pin-page.ts'
 import { checkPinName, PinTexts } from './pin-texts.ts'
-import {
-  cidParts,
-  isForeign,
-  isNamed,
-  modeAt,
-  pinnedSlots,
-  recursivePins,
-  slotOf,
-  withPin
-} from './pin-value.ts'
+import { isForeign, isNamed, modeAt, recursivePins, slotOf, withPin } from './pin-value.ts'
 import { Release, type HeldNode } from './release.ts'
 import { SharedLock } from './shared-lock.ts'
 import { Steps } from './steps.ts'
@@ -95,12 +81,10 @@ export interface PinsParts {
   /** Default: its own. Give it to whoever adds blocks that are to be pinned. */
   lock?: SharedLock
   /**
-   * Called as a collection begins: says of a multihash whether somebody else has a right to it.
+   * Called as a collection begins: says of a block's key whether somebody else has a right to it.
    * Default: nobody has.
    */
-  keptByOthers?: (
-    options: AbortOptions
-  ) => Promise<((multihash: Uint8Array) => boolean) | undefined>
+  keptByOthers?: (options: AbortOptions) => Promise<((key: Uint8Array) => boolean) | undefined>
   /** Told of blocks whose links could not be released. Default: nobody. */
   onStuck?: (cid: string, why: string) => void
 }
@@ -226,7 +210,11 @@ export class Pins {
   /** All pins, by digest. One that is there all the while is listed once. */
   async *ls(options: LsOptions = {}): AsyncGenerator<Pin> {
     for await (const page of this.lsPages(options)) {
-      for (const { version, codec, multihash, mode, isNamed: named } of page) {
+      const pins: BarePin[] = []
+      page.forEach(options.mode, pin => {
+        pins.push({ ...pin, multihash: pin.multihash.slice() })
+      })
+      for (const { version, codec, multihash, mode, isNamed: named } of pins) {
         const cid = CID.create(version, codec, Digest.decode(multihash))
         yield { cid, mode, name: named ? await this.#texts.name(cid) : '' }
       }
@@ -234,14 +222,17 @@ export class Pins {
   }
 
   /** As `ls`, thousands at a time and without their names: for listings of millions. */
-  async *lsPages({ mode, signal }: LsOptions = {}): AsyncGenerator<BarePin[]> {
-    let from: Uint8Array | undefined
-    do {
+  async *lsPages({ signal }: AbortOptions = {}): AsyncGenerator<PinPage> {
+    const { catalog } = this.#parts
+    let ahead: Promise<CatalogPage> | undefined = catalog.scan('pins', undefined, pagePins)
+    while (ahead != null) {
+      const page: CatalogPage = await orAbort(ahead, signal)
       signal?.throwIfAborted()
-      const page = await orAbort(this.#parts.catalog.scan('pins', from, pagePins), signal)
-      yield await this.#barePins(page.keys, page.values, mode)
-      from = page.next
-    } while (from != null)
+      // the next one is read while this one is sent
+      ahead = page.next == null ? undefined : catalog.scan('pins', page.next, pagePins)
+      ahead?.catch(() => {})
+      yield await this.#pinPage(page)
+    }
   }
 
   /** How many multihashes have a pin. */
@@ -269,6 +260,13 @@ export class Pins {
    * since the last time, whatever is pinned.
    */
   async *gc(options: GcOptions = {}): AsyncGenerator<CID> {
+    for await (const page of this.gcPages(options)) {
+      for (const multihash of multihashesOf(page)) yield rawCid(multihash)
+    }
+  }
+
+  /** As `gc`, thousands at a time. */
+  async *gcPages(options: GcOptions = {}): AsyncGenerator<RemovedBlocks> {
     const { catalog, blocks, keptByOthers } = this.#parts
     await this.#notes.flush()
     await this.lock.shared(async () => this.#release.all(options.signal))
@@ -278,7 +276,7 @@ export class Pins {
         blocks,
         steps: this.#steps,
         lock: this.lock,
-        isKept: (await keptByOthers?.(options)) ?? (() => false)
+        isKept: await keptByOthers?.(options)
       },
       options
     )
@@ -458,22 +456,12 @@ export class Pins {
     return value
   }
 
-  async #barePins(
-    keys: Uint8Array,
-    values: Float64Array,
-    wanted: PinMode | undefined
-  ): Promise<BarePin[]> {
-    const pins: BarePin[] = []
+  async #pinPage({ keys, values }: CatalogPage): Promise<PinPage> {
+    const foreign = new Map<number, Uint8Array | undefined>()
     for (let i = 0; i < values.length; i++) {
-      const value = values[i] as number
-      const key = keyAt(keys, i)
-      const multihash = isForeign(value) ? await this.#texts.multihash(key) : sha256Multihash(key)
-      if (multihash == null) continue
-      for (const { slot, mode } of pinnedSlots(value)) {
-        if (wanted != null && mode !== wanted) continue
-        pins.push({ ...cidParts(slot), multihash, mode, isNamed: isNamed(value, slot) })
-      }
+      if (!isForeign(values[i] as number)) continue
+      foreign.set(i, await this.#texts.multihash(keyAt(keys, i)))
     }
-    return pins
+    return new PinPage(keys, values, foreign)
   }
 }

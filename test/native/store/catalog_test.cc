@@ -181,5 +181,44 @@ TEST(CatalogVersions, OpensWhatTheFormerVersionWrote) {
   }
 }
 
+// Keys that ascend and lie close are found by a scan, single ones by lookups.
+TEST(Catalog, FindsTogetherWhatItFindsOneByOne) {
+  std::mt19937_64 random(test_seed());
+  const auto files = std::make_shared<MemoryFiles>();
+  const auto catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  constexpr uint64_t kMany = 400;
+  std::vector<Key> keys;
+  for (uint64_t i = 0; i < kMany; i++) keys.push_back(key_of(i));
+  std::ranges::sort(keys);
+  for (uint64_t i = 0; i < 3 * kMany; i++) {
+    const Key key = keys[random() % kMany];
+    const Value value = random() % 3;
+    const Catalog::Part part{Family::kRefs, {&key, 1}, {&value, 1}, {}};
+    ASSERT_TRUE(catalog->apply({&part, 1}, Catalog::Purpose::kAdding).ok());
+  }
+  for (int round = 0; round < 50; round++) {
+    // From all of them to few, with some twice and some that were never there.
+    std::vector<Key> some;
+    const uint64_t share = 1 + random() % 8;
+    for (const Key& key : keys) {
+      if (random() % share == 0) some.push_back(key);
+      if (random() % 9 == 0) some.push_back(key);
+    }
+    for (int i = 0; i < 5; i++) some.push_back(key_of(kMany + random() % 1000));
+    std::ranges::sort(some);
+    std::vector<Value> together(some.size());
+    ASSERT_TRUE(catalog->get(Family::kRefs, some, together).ok());
+    std::vector<uint8_t> alive(some.size());
+    ASSERT_TRUE(catalog->alive(some, alive).ok());
+    for (size_t i = 0; i < some.size(); i++) {
+      Value value = 99;
+      ASSERT_TRUE(catalog->get(Family::kRefs, {&some[i], 1}, {&value, 1}).ok());
+      EXPECT_EQ(together[i], value);
+      EXPECT_EQ(alive[i], value != 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ipfs_zfs::test
