@@ -131,6 +131,22 @@ test('lists: comments, empty lines, and which line is wrong', async () => {
   assert.match((error as Error).message, /^line 2: "QmNo" is no CID \(/)
 })
 
+test('lists: lines end in three ways, wherever the chunks end', async () => {
+  const cids = [1, 2, 3, 4].map(member)
+  const [a, b, c, d] = cids.map(String)
+  const text = Buffer.from(`${a}\r\n\r\n${b}\r${c}\n${d}\r`)
+  for (let size = 1; size < 130; size += 3) {
+    async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+    }
+    assert.equal((await collect(cidLines(pieces(text)))).map(String), cids.map(String))
+    const wrong = await rejection(
+      collect(cidLines(pieces(Buffer.concat([text, Buffer.from('x')]))))
+    )
+    assert.match((wrong as Error).message, /^line 6: "x"/)
+  }
+})
+
 test('what is no pinset is refused', async () => {
   const store = new Store()
   const { root } = await buildPinset(range(0, 3), store)
