@@ -12,14 +12,6 @@ namespace {
 
 constexpr size_t kKeyBytes = sizeof(Key);
 
-// Whole keys only: src/native.ts has checked.
-std::vector<Key> keys_from(const Napi::Value& value) {
-  const std::span<const uint8_t> bytes = bytes_from(value);
-  std::vector<Key> keys(bytes.size() / kKeyBytes);
-  if (!keys.empty()) std::memcpy(keys.data(), bytes.data(), keys.size() * kKeyBytes);
-  return keys;
-}
-
 Family family_from(const Napi::Value& value) {
   return static_cast<Family>(std::min<uint32_t>(value.ToNumber().Uint32Value(), kFamilies - 1));
 }

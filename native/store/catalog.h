@@ -82,6 +82,7 @@ class Catalog : private IndexOwner {
   bool goes_on(const FrameLink& link) const override;
 
   Status begin(InFlight& in_flight);
+  Status find(Family family, std::span<const Key> keys, std::span<Found> found) const;
   using Changes = std::array<std::vector<Change>, kFamilies>;
   Status add_changes(const Part& part, Changes& changes) const;
   Status add_set(Family family, std::span<const Key> keys, std::span<const Value> values,

@@ -25,8 +25,8 @@ Key key_of(uint64_t number) {
   return key;
 }
 
-std::unique_ptr<Catalog> open_catalog(std::shared_ptr<DatasetFiles> files) {
-  auto catalog = Catalog::open(std::move(files), {8});
+std::unique_ptr<Catalog> open_catalog(std::shared_ptr<DatasetFiles> files, size_t table_keys = 8) {
+  auto catalog = Catalog::open(std::move(files), {table_keys});
   EXPECT_TRUE(catalog.ok()) << catalog.error().message;
   return catalog ? *std::move(catalog) : nullptr;
 }
@@ -214,6 +214,46 @@ TEST(CatalogVersions, OpensWhatTheFormerVersionWrote) {
   for (const auto& [path, bytes] : former) {
     if (files->lookup(path).ok()) {
       EXPECT_EQ(files->content(path), bytes);
+    }
+  }
+}
+
+// Keys that ascend and lie close are found by a scan, single ones by lookups.
+TEST(Catalog, FindsTogetherWhatItFindsOneByOne) {
+  std::mt19937_64 random(test_seed());
+  const auto files = std::make_shared<MemoryFiles>();
+  const auto catalog = open_catalog(files, 1000);
+  ASSERT_NE(catalog, nullptr);
+  constexpr uint64_t kMany = 4000;
+  std::vector<Key> keys;
+  for (uint64_t i = 0; i < kMany; i++) keys.push_back(key_of(i));
+  std::ranges::sort(keys);
+  for (uint64_t i = 0; i < 2 * kMany; i += 100) {
+    std::vector<Value> values;
+    while (values.size() < 100) values.push_back(random() % 3);
+    const auto some = std::span(keys).subspan(random() % (kMany - 100), 100);
+    const Catalog::Part part{Family::kRefs, some, values, {}};
+    ASSERT_TRUE(catalog->apply({&part, 1}, Catalog::Purpose::kAdding).ok());
+  }
+  for (int round = 0; round < 16; round++) {
+    // From all of them to few, with some twice and some that were never there.
+    std::vector<Key> some;
+    const uint64_t share = 1 + random() % 8;
+    for (const Key& key : keys) {
+      if (random() % share == 0) some.push_back(key);
+      if (random() % 9 == 0) some.push_back(key);
+    }
+    for (int i = 0; i < 5; i++) some.push_back(key_of(kMany + random() % 1000));
+    std::ranges::sort(some);
+    std::vector<Value> together(some.size());
+    ASSERT_TRUE(catalog->get(Family::kRefs, some, together).ok());
+    std::vector<uint8_t> alive(some.size());
+    ASSERT_TRUE(catalog->alive(some, alive).ok());
+    for (size_t i = 0; i < some.size(); i++) {
+      Value value = 99;
+      ASSERT_TRUE(catalog->get(Family::kRefs, {&some[i], 1}, {&value, 1}).ok());
+      EXPECT_EQ(together[i], value);
+      EXPECT_EQ(alive[i], value != 0);
     }
   }
 }
