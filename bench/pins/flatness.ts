@@ -1,65 +1,76 @@
 /**
  * What pins cost while many others are in place: CPU time at each size, and against the first.
  *
- *   node bench/pins/flatness.ts [sizes, default 1000 100000 1000000]
+ *   node bench/pins/flatness.ts [--kubo] [sizes, default 1000 100000 1000000]
+ *
+ * With --kubo a real Kubo is measured, by its daemon's CPU time, instead of this node.
  */
 import * as dagPb from '@ipld/dag-pb'
 import type { CID } from 'multiformats/cid'
-import type { Repo } from '../../src/index.ts'
-import type { Pins } from '../../src/pins/pins.ts'
-import { block, drain, leaf, withFreshRepo } from './fresh-repo.ts'
+import { block, leaf } from './fresh-repo.ts'
+import { withKubo, withOurs, type Subject } from './subject.ts'
 
-const given = process.argv.slice(2).map(Number)
+const args = process.argv.slice(2)
+const given = args.filter(arg => !arg.startsWith('-')).map(Number)
 const sizes = given.length > 0 ? given : [1000, 100_000, 1_000_000]
+/** What takes longer is measured with fewer repetitions. */
+const rowMs = 10_000
 
-async function fill({ blockstore }: Repo, pins: Pins, from: number, to: number): Promise<void> {
+async function fill(subject: Subject, from: number, to: number): Promise<void> {
   const width = 512
   for (let at = from; at < to; at += width) {
-    const some = Array.from({ length: Math.min(width, to - at) }, (_, i) => leaf(`pin ${at + i}`))
-    await drain(blockstore.putMany(some))
-    await Promise.all(some.map(async ({ cid }) => pins.add(cid)))
+    const count = Math.min(width, to - at)
+    await subject.fill(Array.from({ length: count }, (_, i) => leaf(`pin ${at + i}`)))
   }
 }
 
-/** Microseconds of CPU for each of `times`. */
-async function cost(times: number, work: (i: number) => Promise<unknown>): Promise<number> {
-  const before = process.cpuUsage()
-  for (let i = 0; i < times; i++) await work(i)
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / times
-}
-
-async function measure(
-  { blockstore }: Repo,
-  pins: Pins,
-  size: number
-): Promise<Record<string, number>> {
+async function measure(subject: Subject, size: number): Promise<Record<string, number>> {
+  /** Microseconds of CPU for each of `times`. */
+  const cost = async (times: number, work: (i: number) => Promise<unknown>): Promise<number> => {
+    const before = await subject.cpu()
+    const until = performance.now() + rowMs
+    let done = 0
+    while (done < times && performance.now() < until) await work(done++)
+    return ((await subject.cpu()) - before) / done
+  }
   const dags = Array.from({ length: 200 }, (_, i) => {
     const leaves = Array.from({ length: 10 }, (_, j) => leaf(`${size} dag ${i} leaf ${j}`))
     const Links = leaves.map(({ cid }) => ({ Name: '', Hash: cid, Tsize: 1 }))
     return { root: block(dagPb.code, dagPb.encode({ Links })), leaves }
   })
-  await drain(blockstore.putMany(dags.flatMap(({ root, leaves }) => [root, ...leaves])))
-  const cid = (i: number) => (dags[i % dags.length] as (typeof dags)[0]).root.cid
-  const under = (i: number) => dags[i % dags.length]?.leaves[i % 10]?.cid as CID
+  await subject.put(dags.flatMap(({ root, leaves }) => [root, ...leaves]))
+  const dag = (i: number) => dags[i % dags.length] as (typeof dags)[0]
+  const under = (i: number) => (dag(i).leaves[i % 10] as (typeof dags)[0]['root']).cid
   const row: Record<string, number> = {}
-  row['pin add'] = await cost(200, async i => pins.add(cid(i)))
-  row['ls recursive'] = await cost(2000, async i => pins.isPinned(cid(i)))
-  row['ls indirect'] = await cost(2000, async i => pins.isPinned(under(i)))
-  row['ls absent'] = await cost(2000, async i => pins.isPinned(leaf(`absent ${i}`).cid))
-  row['pin rm'] = await cost(200, async i => pins.rm(cid(i)))
-  row['gc of 2,200'] = await cost(1, async () => drain(pins.gc()))
+  let pinned = 0
+  row['pin add'] = await cost(dags.length, async i => {
+    await subject.pin(dag(i).root.cid)
+    pinned = i + 1
+  })
+  const lookUp = async (what: string, isThere: boolean, cid: (i: number) => CID) => {
+    row[what] = await cost(2000, async i => {
+      if ((await subject.isPinned(cid(i))) !== isThere) throw new Error(`${what}: wrong answer`)
+    })
+  }
+  await lookUp('ls recursive', true, i => dag(i % pinned).root.cid)
+  await lookUp('ls indirect', true, i => under(i % pinned))
+  await lookUp('ls absent', false, i => leaf(`absent ${i}`).cid)
+  row['pin rm'] = await cost(pinned, async i => subject.unpin(dag(i).root.cid))
+  row['gc of 2,200'] = await cost(1, async () => subject.gc())
   return row
 }
 
-await withFreshRepo(async (repo, pins) => {
+await (args.includes('--kubo') ? withKubo : withOurs)(async subject => {
   let first: Record<string, number> | undefined
   let from = 0
   for (const size of sizes) {
-    await fill(repo, pins, from, size)
+    const began = performance.now()
+    await fill(subject, from, size)
+    const seconds = (performance.now() - began) / 1000
+    console.log(`${subject.name}: ${size} pins, filled in ${seconds.toFixed(0)} s`)
     from = size
-    await drain(pins.gc())
-    const row = await measure(repo, pins, size)
+    await subject.gc()
+    const row = await measure(subject, size)
     first ??= row
     for (const [what, micros] of Object.entries(row)) {
       const ratio = micros / (first[what] as number)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import * as Digest from 'multiformats/hashes/digest'
-import { openRepo, type Repo } from '../../src/index.ts'
+import { openRepo, type Repo, type RepoInit } from '../../src/index.ts'
 import { Pins } from '../../src/pins/pins.ts'
 
 export interface Block {
@@ -16,10 +16,12 @@ export interface Block {
 
 /** Gone again once `work` is done. */
 export async function withFreshRepo(
-  work: (repo: Repo, pins: Pins) => Promise<void>
+  work: (repo: Repo, pins: Pins) => Promise<void>,
+  options: Pick<RepoInit, 'arcMaxBytes'> = {}
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ipfs-zfs-bench-pins-'))
   const repo = await openRepo({
+    ...options,
     path: folder,
     create: true,
     durability: 'flush',

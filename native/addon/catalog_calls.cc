@@ -12,14 +12,6 @@ namespace {
 
 constexpr size_t kKeyBytes = sizeof(Key);
 
-// Whole keys only: src/native.ts has checked.
-std::vector<Key> keys_from(const Napi::Value& value) {
-  const std::span<const uint8_t> bytes = bytes_from(value);
-  std::vector<Key> keys(bytes.size() / kKeyBytes);
-  if (!keys.empty()) std::memcpy(keys.data(), bytes.data(), keys.size() * kKeyBytes);
-  return keys;
-}
-
 Family family_from(const Napi::Value& value) {
   return static_cast<Family>(std::min<uint32_t>(value.ToNumber().Uint32Value(), kFamilies - 1));
 }
@@ -203,6 +195,16 @@ class CatalogCheck : public CatalogTask {
   std::vector<std::string> faults_;
 };
 
+class CatalogWriteOut : public CatalogTask {
+ public:
+  using CatalogTask::CatalogTask;
+  bool from(const Napi::CallbackInfo&) { return true; }
+
+ protected:
+  Status work() override { return catalog().write_out(); }
+  Napi::Value value(Napi::Env env) override { return env.Undefined(); }
+};
+
 class OpenCatalog : public Promised {
  public:
   OpenCatalog(std::shared_ptr<PoolHandle> pool, std::string dataset)
@@ -262,6 +264,13 @@ Napi::Value count(const Napi::CallbackInfo& info) {
   return to_js(info.Env(), catalog->shared()->catalog().count(family_from(info[1])));
 }
 
+Napi::Value log_bytes(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<CatalogHandle> catalog = catalog_handle_from(info);
+  if (catalog == nullptr) return {};
+  if (!catalog->open()) return Napi::Number::New(info.Env(), 0);
+  return to_js(info.Env(), catalog->shared()->catalog().log_bytes());
+}
+
 }  // namespace
 
 void add_catalog_calls(Napi::Env env, Napi::Object exports) {
@@ -272,6 +281,8 @@ void add_catalog_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("catalogApply", Napi::Function::New<call<CatalogApply, Lane::kWrite>>(env));
   exports.Set("catalogScan", Napi::Function::New<call<CatalogScan, Lane::kRead>>(env));
   exports.Set("catalogCheck", Napi::Function::New<call<CatalogCheck, Lane::kAdmin>>(env));
+  exports.Set("catalogWriteOut", Napi::Function::New<call<CatalogWriteOut, Lane::kAdmin>>(env));
+  exports.Set("catalogLogBytes", Napi::Function::New<log_bytes>(env));
   exports.Set("catalogCount", Napi::Function::New<count>(env));
 }
 

@@ -1,6 +1,7 @@
 #include "addon/convert.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "store/bytes.h"
 #include "store/location.h"
@@ -147,6 +148,13 @@ Key key_from(const Napi::Value& value) {
   return key;
 }
 
+std::vector<Key> keys_from(const Napi::Value& value) {
+  const std::span<const uint8_t> bytes = bytes_from(value);
+  std::vector<Key> keys(bytes.size() / sizeof(Key));
+  if (!keys.empty()) std::memcpy(keys.data(), bytes.data(), keys.size() * sizeof(Key));
+  return keys;
+}
+
 Napi::Value to_js(Napi::Env env, uint64_t number) {
   return Napi::Number::New(env, static_cast<double>(number));
 }
@@ -156,6 +164,10 @@ Napi::Value bytes_to_js(Napi::Env env, std::span<const uint8_t> bytes) {
   if (!new_array(env, bytes.size(), &array)) return {};
   std::ranges::copy(bytes, array.Data());
   return array;
+}
+
+Napi::Value keys_to_js(Napi::Env env, std::span<const Key> keys) {
+  return bytes_to_js(env, {reinterpret_cast<const uint8_t*>(keys.data()), keys.size_bytes()});
 }
 
 Napi::Value to_js(Napi::Env env, const PoolStatus& status) {

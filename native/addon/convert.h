@@ -27,6 +27,7 @@ int descriptor_from(const Napi::Value& value);
 EngineOptions engine_options_from(const Napi::Object& options);
 std::span<const uint8_t> bytes_from(const Napi::Value& value);  // valid while JavaScript waits
 Key key_from(const Napi::Value& value);                         // undefined: the smallest key
+std::vector<Key> keys_from(const Napi::Value& value);           // whole ones, back to back
 
 Napi::Value to_js(Napi::Env env, const PoolStatus& status);
 Napi::Value to_js(Napi::Env env, const std::vector<DatasetStatus>& datasets);
@@ -49,5 +50,6 @@ bool new_array(Napi::Env env, size_t count, Napi::TypedArrayOf<T>* array) {
 }
 
 Napi::Value bytes_to_js(Napi::Env env, std::span<const uint8_t> bytes);
+Napi::Value keys_to_js(Napi::Env env, std::span<const Key> keys);
 
 }  // namespace ipfs_zfs::addon

@@ -19,7 +19,7 @@ constexpr std::array<uint8_t, 2> kSha2_256Prefix = {0x12, 0x20};
 constexpr size_t kDigestBytes = 32;
 
 // The multihashes of a batch: JavaScript gives them back to back, with a byte for each length; or
-// the digests of sha2-256 alone, and no lengths.
+// keys of blocks, and no lengths: those go as sha2-256 digests, whose keys they are.
 class Multihashes {
  public:
   // Arguments `at` and `at + 1`. False, with a TypeError pending, when they do not fit together.
@@ -151,6 +151,38 @@ class Remove : public StoreTask {
 
  private:
   Multihashes multihashes_;
+  bool durable_ = false;
+};
+
+// Gives [digests, multihashes]: what was there, the common ones back to back.
+class RemoveKeys : public StoreTask {
+ public:
+  using StoreTask::StoreTask;
+
+  bool from(const Napi::CallbackInfo& info) {
+    keys_ = keys_from(info[1]);
+    durable_ = info[2].ToBoolean();
+    return !info.Env().IsExceptionPending();
+  }
+
+ protected:
+  Status work() override {
+    return committed(store().remove_keys(std::move(keys_), removed_), durable_);
+  }
+  Napi::Value value(Napi::Env env) override {
+    Napi::Array multihashes = Napi::Array::New(env, removed_.multihashes.size());
+    for (uint32_t i = 0; i < removed_.multihashes.size(); i++) {
+      multihashes.Set(i, bytes_to_js(env, removed_.multihashes[i]));
+    }
+    Napi::Array pair = Napi::Array::New(env, 2);
+    pair.Set(0u, keys_to_js(env, removed_.digests));
+    pair.Set(1u, multihashes);
+    return pair;
+  }
+
+ private:
+  std::vector<Key> keys_;
+  RemovedBlocks removed_;
   bool durable_ = false;
 };
 
@@ -497,6 +529,7 @@ void add_store_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("getNow", Napi::Function::New<get_now>(env));
   exports.Set("sizeNow", Napi::Function::New<size_now>(env));
   exports.Set("remove", Napi::Function::New<batch<Remove, Lane::kWrite>>(env));
+  exports.Set("removeKeys", Napi::Function::New<batch<RemoveKeys, Lane::kWrite>>(env));
   exports.Set("flush", Napi::Function::New<batch<Flush, Lane::kRead>>(env));
   exports.Set("scan", Napi::Function::New<scan>(env));
   exports.Set("verify", Napi::Function::New<verify>(env));

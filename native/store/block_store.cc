@@ -99,6 +99,7 @@ class ShardedStore : public BlockStore {
   bool get_now(GetBlock& block, const BlockSink& sink) override;
   bool size_now(std::span<const uint8_t> multihash, int64_t* size_bytes) override;
   Result<CommitPoint> remove(std::span<const std::span<const uint8_t>> multihashes) override;
+  Result<CommitPoint> remove_keys(std::vector<Key> keys, RemovedBlocks& removed) override;
   Result<ScanPage> scan(const Key& from, size_t limit) override;
   Result<VerifyPage> verify(const Key& from, size_t limit,
                             std::span<const DamagedInShard> damaged) override;
@@ -120,6 +121,8 @@ class ShardedStore : public BlockStore {
   Shard& shard_of(const Key& key) { return *shards_[bucket_shards_[bucket_of(key)]]; }
   template <typename MultihashOf>
   Status route(size_t count, const MultihashOf& multihash_of, Routed& routed) const;
+  Routed route(std::vector<Key> keys) const;
+  Result<CommitPoint> remove(const Routed& routed, RemovedBlocks* removed);
   template <typename Page, typename Walk>
   Status walk_ranges(const Key& from, Page& page, const Walk& walk);
 
@@ -143,21 +146,28 @@ Status ShardedStore::begin(InFlight& in_flight) {
 template <typename MultihashOf>
 Status ShardedStore::route(size_t count, const MultihashOf& multihash_of, Routed& routed) const {
   std::vector<Key> keys(count);
-  std::vector<size_t> counts(shards_.size() + 1);
   for (size_t i = 0; i < count; i++) {
     const std::span<const uint8_t> multihash = multihash_of(i);
     const Status sized = check_multihash_size(multihash);
     if (!sized) return sized;
     keys[i] = key_of(multihash);
-    counts[bucket_shards_[bucket_of(keys[i])] + 1]++;
   }
+  routed = route(std::move(keys));
+  return {};
+}
+
+Routed ShardedStore::route(std::vector<Key> keys) const {
+  const size_t count = keys.size();
+  std::vector<size_t> counts(shards_.size() + 1);
+  for (const Key& key : keys) counts[bucket_shards_[bucket_of(key)] + 1]++;
   for (size_t shard = 0; shard < shards_.size(); shard++) counts[shard + 1] += counts[shard];
+  Routed routed;
   routed.starts = counts;
   routed.index.resize(count);
   if (shards_.size() == 1) {
     for (size_t i = 0; i < count; i++) routed.index[i] = static_cast<uint32_t>(i);
     routed.keys = std::move(keys);
-    return {};
+    return routed;
   }
   routed.keys.resize(count);
   for (size_t i = 0; i < count; i++) {
@@ -165,7 +175,7 @@ Status ShardedStore::route(size_t count, const MultihashOf& multihash_of, Routed
     routed.keys[at] = keys[i];
     routed.index[at] = static_cast<uint32_t>(i);
   }
-  return {};
+  return routed;
 }
 
 Result<CommitPoint> ShardedStore::put(std::span<const PutBlock> blocks) {
@@ -238,17 +248,25 @@ bool ShardedStore::size_now(std::span<const uint8_t> multihash, int64_t* size_by
 }
 
 Result<CommitPoint> ShardedStore::remove(std::span<const std::span<const uint8_t>> multihashes) {
-  InFlight in_flight;
-  const Status open = begin(in_flight);
-  if (!open) return open.error();
   Routed routed;
   const Status sorted = route(
       multihashes.size(), [&](size_t i) { return multihashes[i]; }, routed);
   if (!sorted) return sorted.error();
+  return remove(routed, nullptr);
+}
+
+Result<CommitPoint> ShardedStore::remove_keys(std::vector<Key> keys, RemovedBlocks& removed) {
+  return remove(route(std::move(keys)), &removed);
+}
+
+Result<CommitPoint> ShardedStore::remove(const Routed& routed, RemovedBlocks* removed) {
+  InFlight in_flight;
+  const Status open = begin(in_flight);
+  if (!open) return open.error();
   CommitPoint point{std::vector<Txg>(shards_.size())};
   for (size_t shard = 0; shard < shards_.size(); shard++) {
     if (routed.keys_of(shard).empty()) continue;
-    const auto txg = shards_[shard]->remove(routed.keys_of(shard));
+    const auto txg = shards_[shard]->remove(routed.keys_of(shard), removed);
     if (!txg) return txg.error();
     point.shard_txgs[shard] = *txg;
   }

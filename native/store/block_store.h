@@ -93,6 +93,12 @@ struct IndexPage {
   Key next{};
 };
 
+// What a removal took away.
+struct RemovedBlocks {
+  std::vector<Key> digests;                       // of sha2-256
+  std::vector<std::vector<uint8_t>> multihashes;  // of other functions; empty as in ScannedBlock
+};
+
 // How far a change has got; wait_durable() takes it. One transaction group per shard.
 struct CommitPoint {
   std::vector<Txg> shard_txgs;
@@ -135,6 +141,8 @@ class BlockStore {
   virtual bool size_now(std::span<const uint8_t> multihash, int64_t* size_bytes) = 0;
   // Absent ones are passed over. Space returns with the transaction group.
   virtual Result<CommitPoint> remove(std::span<const std::span<const uint8_t>> multihashes) = 0;
+  // The same by key, and tells what was there. What went before an error is not told.
+  virtual Result<CommitPoint> remove_keys(std::vector<Key> keys, RemovedBlocks& removed) = 0;
 
   virtual Result<ScanPage> scan(const Key& from, size_t limit) = 0;
   virtual Result<VerifyPage> verify(const Key& from, size_t limit,

@@ -10,6 +10,12 @@ namespace ipfs_zfs {
 
 namespace {
 
+// In passing by a record of a scan: what a lookup costs, and what putting a table in order costs
+// for each of its records.
+constexpr double kLookupCost = 3;
+constexpr double kOrderCost = 0.3;
+constexpr size_t kScanRecords = 8192;
+
 constexpr std::array<const char*, kFamilies> kNames = {"pins", "refs", "held", "loose"};
 
 constexpr Key last_key() {
@@ -30,6 +36,39 @@ void drop_repeated(std::vector<Change>& changes) {
     std::stable_sort(changes.begin(), changes.end(), by_key);
   }
   changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
+}
+
+// Whether passing by all that lies from the first key to the last costs less than looking the keys
+// up. What was deleted lies there too until it is merged away.
+bool lie_close(const Index& index, std::span<const Key> keys) {
+  if (keys.size() < 2 || !std::ranges::is_sorted(keys, less)) return false;
+  const IndexStats stats = index.stats();
+  const auto in_table = static_cast<double>(stats.table_keys);
+  const auto in_runs = static_cast<double>(stats.run_bytes / sizeof(Record));
+  const uint64_t range = prefix_of(keys.back()) - prefix_of(keys.front());
+  const double passed_by = (in_table + in_runs) * (static_cast<double>(range) / 0x1p64);
+  return passed_by + in_table * kOrderCost <= static_cast<double>(keys.size()) * kLookupCost;
+}
+
+// `keys` ascend.
+Status find_by_scan(const Index& index, std::span<const Key> keys, std::span<Found> found) {
+  std::ranges::fill(found, Found{});
+  std::vector<Record> records;
+  size_t at = 0;
+  for (Key from = keys.front();;) {
+    records.clear();
+    const auto end = index.scan(from, keys.back(), kScanRecords, records);
+    if (!end) return unreadable(end.error().code);
+    for (const Record& record : records) {
+      while (less(keys[at], record.key)) at++;
+      for (; at < keys.size() && keys[at] == record.key; at++) {
+        found[at] = Found{record.value, Lookup::kFound};
+      }
+      if (at == keys.size()) return {};
+    }
+    if (end->done) return {};
+    from = end->next;
+  }
 }
 
 // src/pins/node.ts: the kind of a node is in the last two bits of its block's key.
@@ -76,15 +115,26 @@ Status Catalog::begin(InFlight& in_flight) {
   return Error{ErrorCode::kClosed, "the catalog is closed"};
 }
 
+// Found or absent; never anything else.
+Status Catalog::find(Family family, std::span<const Key> keys, std::span<Found> found) const {
+  ENSURE(keys.size() == found.size());
+  if (lie_close(of(family), keys)) return find_by_scan(of(family), keys, found);
+  of(family).find_many(keys, found);
+  for (const Found& one : found) {
+    if (one.state == Lookup::kFailed) return unreadable(one.error);
+  }
+  return {};
+}
+
 Status Catalog::get(Family family, std::span<const Key> keys, std::span<Value> values) {
   ENSURE(keys.size() == values.size());
   InFlight in_flight;
   const Status open = begin(in_flight);
   if (!open) return open;
   std::vector<Found> found(keys.size());
-  of(family).find_many(keys, found);
+  const Status sought = find(family, keys, found);
+  if (!sought) return sought;
   for (size_t i = 0; i < found.size(); i++) {
-    if (found[i].state == Lookup::kFailed) return unreadable(found[i].error);
     values[i] = found[i].state == Lookup::kFound ? found[i].value : 0;
   }
   return {};
@@ -92,20 +142,29 @@ Status Catalog::get(Family family, std::span<const Key> keys, std::span<Value> v
 
 Status Catalog::alive(std::span<const Key> blocks, std::span<uint8_t> alive) {
   ENSURE(blocks.size() == alive.size());
-  std::ranges::fill(alive, uint8_t{0});
-  std::vector<Key> keys(blocks.begin(), blocks.end());
-  std::vector<Value> values(keys.size());
-  for (uint8_t kind = 0; kind < kKinds; kind++) {
-    for (size_t i = 0; i < keys.size(); i++) {
-      keys[i].back() = static_cast<uint8_t>(blocks[i].back() ^ kind);
+  // The nodes of a block are neighbours, in the order of their last bits.
+  std::vector<Key> nodes;
+  nodes.reserve(blocks.size() * kKinds);
+  for (const Key& block : blocks) {
+    nodes.push_back(block);
+    nodes.back().back() &= static_cast<uint8_t>(~(kKinds - 1));
+    for (uint8_t kind = 1; kind < kKinds; kind++) {
+      Key next = nodes.back();
+      next.back()++;
+      nodes.push_back(next);
     }
-    const Status got = get(Family::kRefs, keys, values);
-    if (!got) return got;
-    for (size_t i = 0; i < keys.size(); i++) alive[i] |= values[i] != 0;
   }
-  const Status got = get(Family::kPins, blocks, values);
+  std::vector<Value> values(nodes.size());
+  Status got = get(Family::kRefs, nodes, values);
   if (!got) return got;
-  for (size_t i = 0; i < keys.size(); i++) alive[i] |= (values[i] & kPinnedBits) != 0;
+  for (size_t i = 0; i < alive.size(); i++) {
+    const auto counts = std::span(values).subspan(i * kKinds, kKinds);
+    alive[i] = std::ranges::any_of(counts, [](Value value) { return value != 0; });
+  }
+  values.resize(blocks.size());
+  got = get(Family::kPins, blocks, values);
+  if (!got) return got;
+  for (size_t i = 0; i < alive.size(); i++) alive[i] |= (values[i] & kPinnedBits) != 0;
   return {};
 }
 
@@ -138,10 +197,10 @@ Status Catalog::add_set(Family family, std::span<const Key> keys, std::span<cons
                         std::vector<Change>& changes) const {
   ENSURE(keys.size() == values.size());
   std::vector<Found> found(keys.size());
-  of(family).find_many(keys, found);
+  const Status sought = find(family, keys, found);
+  if (!sought) return sought;
   changes.reserve(changes.size() + found.size());
   for (size_t i = 0; i < found.size(); i++) {
-    if (found[i].state == Lookup::kFailed) return unreadable(found[i].error);
     const Value old_value = found[i].state == Lookup::kFound ? found[i].value : kTombstone;
     const Value value = values[i] == 0 ? kTombstone : values[i];
     if (value != old_value) changes.push_back(Change{keys[i], value, old_value});
@@ -236,6 +295,24 @@ Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
     if (!changes[i].empty()) indexes_[i]->commit(changes[i]);
   }
   return *txg;
+}
+
+uint64_t Catalog::log_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& index : indexes_) bytes += index->stats().log_bytes;
+  return bytes;
+}
+
+Status Catalog::write_out() {
+  InFlight in_flight;
+  const Status open = begin(in_flight);
+  if (!open) return open;
+  const std::lock_guard writer(writer_);
+  for (const auto& index : indexes_) {
+    const Status written = index->write_out();
+    if (!written) return written;
+  }
+  return {};
 }
 
 Status Catalog::close() {

@@ -61,6 +61,10 @@ class Catalog : private IndexOwner {
   // All of the parts, one a family, or none of them, also after a crash. kTooLarge when they are
   // more than one transaction carries.
   Result<Txg> apply(std::span<const Part> parts, Purpose purpose);
+  // What the logs of all families take, and what makes them short: on a full pool they may hold
+  // much that later changes have undone.
+  uint64_t log_bytes() const;
+  Status write_out();
   Status wait_durable(Txg txg) { return files_->wait_durable(txg); }
 
   // Waits for work in flight and for the last transaction group.
@@ -78,6 +82,7 @@ class Catalog : private IndexOwner {
   bool goes_on(const FrameLink& link) const override;
 
   Status begin(InFlight& in_flight);
+  Status find(Family family, std::span<const Key> keys, std::span<Found> found) const;
   using Changes = std::array<std::vector<Change>, kFamilies>;
   Status add_changes(const Part& part, Changes& changes) const;
   Status add_set(Family family, std::span<const Key> keys, std::span<const Value> values,

@@ -37,7 +37,8 @@ class Shard : public IndexOwner {
                std::span<int64_t> sizes_bytes);
   bool get_now(const Key& key, GetBlock& block, const BlockSink& sink);
   bool size_now(const Key& key, int64_t* size_bytes);
-  Result<Txg> remove(std::span<const Key> keys);
+  // Adds what was there to `removed`, unless that is null.
+  Result<Txg> remove(std::span<const Key> keys, RemovedBlocks* removed);
 
   Result<Index::ScanEnd> scan(const Key& from, const Key& last, size_t limit, ScanPage& page);
   Result<Index::ScanEnd> verify(const Key& from, const Key& last, size_t limit,
@@ -90,7 +91,8 @@ class Shard : public IndexOwner {
   Result<Location> place(uint32_t length_bytes, uint32_t trailer);
   Status commit_group();
   void roll_back_group();
-  Status remove_slice(std::span<const Key> keys);
+  Status remove_slice(std::span<const Key> keys, RemovedBlocks* removed);
+  void name_removed(std::span<const Change> changes, RemovedBlocks& removed);
   Status commit_deletes(std::span<const Change> changes);
   void drop_dead_packs(std::span<const Change> changes);
 

@@ -164,16 +164,16 @@ void Shard::roll_back_group() {
   }
 }
 
-Result<Txg> Shard::remove(std::span<const Key> keys) {
+Result<Txg> Shard::remove(std::span<const Key> keys, RemovedBlocks* removed) {
   for (size_t start = 0; start < keys.size(); start += group_keys_) {
     const size_t count = std::min(group_keys_, keys.size() - start);
-    const Status done = remove_slice(keys.subspan(start, count));
+    const Status done = remove_slice(keys.subspan(start, count), removed);
     if (!done) return done.error();
   }
   return last_txg();
 }
 
-Status Shard::remove_slice(std::span<const Key> keys) {
+Status Shard::remove_slice(std::span<const Key> keys, RemovedBlocks* removed) {
   std::vector<Found> found(keys.size());
   const uint64_t generation = index_->find_many(keys, found);
   const bool none = std::all_of(found.begin(), found.end(),
@@ -193,13 +193,35 @@ Status Shard::remove_slice(std::span<const Key> keys) {
     changes.push_back(Change{keys[i], kTombstone, found[i].value});
   }
   // A key that was given twice is deleted once.
-  std::sort(changes.begin(), changes.end(),
-            [](const Change& a, const Change& b) { return less(a.key, b.key); });
+  const auto by_key = [](const Change& a, const Change& b) { return less(a.key, b.key); };
+  if (!std::ranges::is_sorted(changes, by_key)) std::ranges::sort(changes, by_key);
   const auto twice = std::unique(changes.begin(), changes.end(),
                                  [](const Change& a, const Change& b) { return a.key == b.key; });
   changes.erase(twice, changes.end());
   if (changes.empty()) return {};
-  return commit_deletes(changes);
+  if (removed == nullptr) return commit_deletes(changes);
+  RemovedBlocks these;
+  name_removed(changes, these);
+  const Status done = commit_deletes(changes);
+  if (!done) return done;
+  std::ranges::copy(these.digests, std::back_inserter(removed->digests));
+  std::ranges::move(these.multihashes, std::back_inserter(removed->multihashes));
+  return {};
+}
+
+// By the writer, before what is to be deleted can be written over.
+void Shard::name_removed(std::span<const Change> changes, RemovedBlocks& removed) {
+  std::vector<Record> foreign;
+  for (const Change& change : changes) {
+    if (Location(change.old_value).is_foreign()) {
+      foreign.push_back(Record{change.key, change.old_value});
+    } else {
+      removed.digests.push_back(change.key);
+    }
+  }
+  std::vector<ScannedBlock> blocks(foreign.size());
+  read_multihashes(foreign, blocks);
+  for (ScannedBlock& block : blocks) removed.multihashes.push_back(std::move(block.multihash));
 }
 
 Status Shard::commit_deletes(std::span<const Change> changes) {

@@ -77,9 +77,12 @@ export async function withDoor<T>(
   }
   const { openRepo } = await import('../index.ts')
   const { startDatastoreServer } = await import('../http/datastore/start.ts')
+  const { Pins } = await import('../pins/pins.ts')
   const repo = await openRepo({ path: repoPath })
   try {
-    const server = await startDatastoreServer(repo, {}, pino({ level: 'silent' }))
+    const { catalog, pinBlocks: blocks, datastore: records } = repo
+    const pins = new Pins({ catalog, blocks, records })
+    const server = await startDatastoreServer({ repo, pins }, {}, pino({ level: 'silent' }))
     try {
       return await work(wanted)
     } finally {

@@ -29,7 +29,7 @@ export type CatalogHandle = { [catalogHandle]: true }
 
 /**
  * The addon's own exports. Multihashes of a batch go in back to back, with a byte for each length;
- * or, without lengths, digests of sha2-256.
+ * or, without lengths, keys of blocks.
  */
 interface Addon {
   errorCodes: string[]
@@ -102,9 +102,14 @@ interface Addon {
   remove(
     store: StoreHandle,
     bytes: Uint8Array,
-    lengths: Uint8Array | undefined,
+    lengths: Uint8Array,
     durable: boolean
   ): Promise<void>
+  removeKeys(
+    store: StoreHandle,
+    keys: Uint8Array,
+    durable: boolean
+  ): Promise<[digests: Uint8Array, multihashes: Uint8Array[]]>
   flush(store: StoreHandle): Promise<void>
   scan(store: StoreHandle, from: Uint8Array | undefined, limit: number): Promise<AddonScanPage>
   verify(
@@ -136,6 +141,8 @@ interface Addon {
     limit: number
   ): Promise<CatalogRecords>
   catalogCheck(catalog: CatalogHandle): Promise<string[]>
+  catalogWriteOut(catalog: CatalogHandle): Promise<void>
+  catalogLogBytes(catalog: CatalogHandle): number
   catalogCount(catalog: CatalogHandle, family: number): number
 }
 

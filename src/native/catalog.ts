@@ -61,6 +61,14 @@ export class NativeCatalog implements Catalog {
     return this.#addon.catalogCount(this.#handle, familyNumber(family))
   }
 
+  logBytes(): number {
+    return this.#addon.catalogLogBytes(this.#handle)
+  }
+
+  async writeOut(): Promise<void> {
+    return settled(this.#addon.catalogWriteOut(this.#handle))
+  }
+
   async check(): Promise<string[]> {
     return settled(this.#addon.catalogCheck(this.#handle))
   }

@@ -223,6 +223,14 @@ export interface StoreStats {
   indexMemoryBytes: number
 }
 
+/** Multihashes, without an object for each of the common ones. */
+export interface RemovedBlocks {
+  /** Of sha2-256, back to back. */
+  digests: Uint8Array
+  /** Of other functions. Empty ones are those of BadBlock. */
+  multihashes: Uint8Array[]
+}
+
 /** What a batched get gives for each multihash: its bytes, nothing, or why it could not be read. */
 export type GotBlock = Uint8Array | undefined | Error
 
@@ -232,10 +240,9 @@ export interface Store {
   get(multihashes: Uint8Array[]): Promise<GotBlock[]>
   /** Sizes in bytes, -1 where absent. */
   sizes(multihashes: Uint8Array[]): Promise<Float64Array>
-  /** The same three for sha2-256, by digests back to back: without an object for each. */
-  getDigests(digests: Uint8Array): Promise<GotBlock[]>
-  sizesOfDigests(digests: Uint8Array): Promise<Float64Array>
-  removeDigests(digests: Uint8Array, durability: Durability): Promise<void>
+  /** The same two by keys (docs/format.md), back to back: without an object for each. */
+  getKeys(keys: Uint8Array): Promise<GotBlock[]>
+  sizesOfKeys(keys: Uint8Array): Promise<Float64Array>
   /**
    * `get` of one multihash without a promise: its bytes, null where there is none, undefined when
    * only `get` can tell because it would have to wait (or the block has more than 64 KiB).
@@ -244,6 +251,8 @@ export interface Store {
   /** `sizes` in the same way: -1 where absent, undefined when only `sizes` can tell. */
   sizeNow(multihash: Uint8Array): number | undefined
   remove(multihashes: Uint8Array[], durability: Durability): Promise<void>
+  /** The same by keys, back to back; tells what was there. What went before an error is not told. */
+  removeKeys(keys: Uint8Array, durability: Durability): Promise<RemovedBlocks>
   /** `from`: 32 bytes, or undefined to begin. */
   scan(from: Uint8Array | undefined, limit: number): Promise<ScanPage>
   /** `damaged`: those of Pool.damagedRecords() that are in this store's datasets. */
@@ -310,6 +319,10 @@ export interface Catalog {
   scan(family: CatalogFamily, from: Uint8Array | undefined, limit: number): Promise<CatalogRecords>
   /** Exact, and at once. */
   count(family: CatalogFamily): number
+  /** What the logs take on disk, in bytes. Each change of a key is in them, also an undone one. */
+  logBytes(): number
+  /** Writes what the logs hold into runs, and takes them away. NoSpaceError. */
+  writeOut(): Promise<void>
   check(): Promise<string[]>
   /** Waits for work in flight. Idempotent. */
   close(): Promise<void>

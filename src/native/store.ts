@@ -19,6 +19,7 @@ import type {
   GotBlock,
   IndexPage,
   IndexStats,
+  RemovedBlocks,
   ScanPage,
   Store,
   StoreStats,
@@ -47,13 +48,13 @@ export class NativeStore implements Store {
   async get(multihashes: Uint8Array[]): Promise<GotBlock[]> {
     const { bytes, lengths } = packed(multihashes)
     const found = await settled(this.#addon.get(this.#handle, bytes, lengths))
-    return this.#got(found, i => hex(multihashes[i] as Uint8Array))
+    return this.#got(found, i => `multihash ${hex(multihashes[i] as Uint8Array)}`)
   }
 
-  async getDigests(digests: Uint8Array): Promise<GotBlock[]> {
-    checkKeys(digests)
-    const found = await settled(this.#addon.get(this.#handle, digests, undefined))
-    return this.#got(found, i => `1220${hex(digests.subarray(i * KEY_BYTES, (i + 1) * KEY_BYTES))}`)
+  async getKeys(keys: Uint8Array): Promise<GotBlock[]> {
+    checkKeys(keys)
+    const found = await settled(this.#addon.get(this.#handle, keys, undefined))
+    return this.#got(found, i => `key ${hex(keys.subarray(i * KEY_BYTES, (i + 1) * KEY_BYTES))}`)
   }
 
   #got([buffers, places]: [ArrayBuffer[], Int32Array], nameOf: (i: number) => string): GotBlock[] {
@@ -65,7 +66,7 @@ export class NativeStore implements Store {
         got[i] = new Uint8Array(buffers[at] as ArrayBuffer, places[3 * i + 1], places[3 * i + 2])
       } else if (at < -1) {
         const code = this.#addon.errorCodes[-2 - at] ?? 'ERR_IO'
-        got[i] = fromNative(code, `the block of multihash ${nameOf(i)} could not be read`)
+        got[i] = fromNative(code, `the block of ${nameOf(i)} could not be read`)
       }
     }
     return got
@@ -76,15 +77,17 @@ export class NativeStore implements Store {
     return settled(this.#addon.sizes(this.#handle, bytes, lengths))
   }
 
-  async sizesOfDigests(digests: Uint8Array): Promise<Float64Array> {
-    checkKeys(digests)
-    return settled(this.#addon.sizes(this.#handle, digests, undefined))
+  async sizesOfKeys(keys: Uint8Array): Promise<Float64Array> {
+    checkKeys(keys)
+    return settled(this.#addon.sizes(this.#handle, keys, undefined))
   }
 
-  async removeDigests(digests: Uint8Array, durability: Durability): Promise<void> {
+  async removeKeys(keys: Uint8Array, durability: Durability): Promise<RemovedBlocks> {
     const durable = checkDurability(durability)
-    checkKeys(digests)
-    return settled(this.#addon.remove(this.#handle, digests, undefined, durable))
+    checkKeys(keys)
+    const removed = await settled(this.#addon.removeKeys(this.#handle, keys, durable))
+    const [digests, multihashes] = removed
+    return { digests, multihashes }
   }
 
   getNow(multihash: Uint8Array): Uint8Array | null | undefined {

@@ -1,21 +1,21 @@
-import type { CID } from 'multiformats/cid'
 import { BlocksOwnedError } from '../errors.ts'
 import { ownerOfBlocks } from '../http/datastore/namespaces.ts'
+import type { RemovedBlocks } from '../native.ts'
 import type { GcOptions } from '../pins/types.ts'
 import type { Node } from './node.ts'
 
 type Collected = Pick<Node, 'repo' | 'pins' | 'kubo'>
 
 /**
- * Garbage collection of a node: deletes what nothing holds, yields it as raw CIDs, and then gives
- * back the space of packs that are mostly dead. Errors: BlocksOwnedError, those of Pins.gc.
+ * Garbage collection of a node: deletes what nothing holds, yields it a page at a time, and then gives
+ * back the space of packs that are mostly dead. Errors: BlocksOwnedError, those of Pins.gcPages.
  */
 export async function* collectGarbage(
   node: Collected,
   options: GcOptions = {}
-): AsyncGenerator<CID> {
+): AsyncGenerator<RemovedBlocks> {
   await checkMayCollect(node)
-  yield* node.pins.gc(options)
+  yield* node.pins.gcPages(options)
   await node.repo.compact(options.signal == null ? {} : { signal: options.signal })
 }
 

@@ -85,7 +85,7 @@ async function serveUntilStopped(
   let datastore: DatastoreServer | undefined
   try {
     const { datastore: door = {} } = options
-    datastore = door === false ? undefined : await startDatastoreServer(repo, door, log)
+    datastore = door === false ? undefined : await startDatastoreServer(node.node, door, log)
     files = await writeAddressFiles(repo.path, node)
     await announce(node, datastore?.shown ?? null, options)
     await stopping.wait()

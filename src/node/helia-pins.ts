@@ -2,6 +2,8 @@ import type { AbortOptions } from 'abort-error'
 import type { Datastore } from 'interface-datastore'
 import { base36 } from 'multiformats/bases/base36'
 import { CID } from 'multiformats/cid'
+import { keyText } from '../pins/catalog.ts'
+import { blockKey } from '../pins/node.ts'
 import { coverDag } from '../unixfs/walk.ts'
 import type { Blocks } from './blocks.ts'
 
@@ -10,28 +12,25 @@ const prefix = '/pin/'
 
 /**
  * What a Helia application has pinned in this repo, found by walking its pins: they are few, and it
- * counts them itself. Undefined: it has none. A pin whose DAG is incomplete is an error.
+ * counts them itself: says it of a block's key. Undefined: it has none. A pin whose DAG is incomplete is an error.
  */
 export async function heliaKeeps(
   records: Datastore,
   blocks: Blocks,
   options: AbortOptions
-): Promise<((multihash: Uint8Array) => boolean) | undefined> {
+): Promise<((key: Uint8Array) => boolean) | undefined> {
   const kept = new Set<string>()
   const seen = new Set<string>()
   const get = blocks.reader({ ...options, offline: true })
   for await (const key of records.queryKeys({ prefix }, options)) {
     const root = CID.parse(key.toString().slice(prefix.length), base36)
     try {
-      for await (const { cid } of coverDag(root, get, seen)) kept.add(text(cid.multihash.bytes))
+      for await (const { cid } of coverDag(root, get, seen))
+        kept.add(keyText(blockKey(cid.multihash.bytes)))
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       throw new Error(`could not retrieve links for ${String(root)}: ${why}`, { cause: error })
     }
   }
-  return kept.size === 0 ? undefined : multihash => kept.has(text(multihash))
-}
-
-function text(multihash: Uint8Array): string {
-  return Buffer.from(multihash).toString('latin1')
+  return kept.size === 0 ? undefined : key => kept.has(keyText(key))
 }

@@ -8,6 +8,8 @@ import { gather } from '../stores/gather.ts'
 import { verifyBlock } from '../stores/verify-block.ts'
 import { isNotFound } from './blocks.ts'
 
+type Around = (cid: CID, ask: () => Promise<unknown>) => Promise<unknown>
+
 /**
  * Fetches over a Kubo. One that keeps its blocks in this repo stores what it finds here itself; from
  * any other the block is taken, checked and stored. It is not asked to pin.
@@ -15,23 +17,21 @@ import { isNotFound } from './blocks.ts'
 export class KuboFetch {
   readonly #rpc: RpcClient
   readonly #store: Blockstore
-  readonly #onStored: (cids: CID[]) => Promise<void>
+  readonly #around: Around
 
-  /** @param onStored told of what Kubo has put into this repo's store past `store` */
-  constructor(kubo: RpcAddress, store: Blockstore, onStored: (cids: CID[]) => Promise<void>) {
+  /** @param around runs what lets Kubo put a block into this repo's store past `store` */
+  constructor(kubo: RpcAddress, store: Blockstore, around: Around) {
     this.#rpc = new RpcClient(kubo)
     this.#store = store
-    this.#onStored = onStored
+    this.#around = around
   }
 
   /** Waits until Kubo has the block, or the signal aborts. */
   async fetch(cid: CID, options: AbortOptions): Promise<Uint8Array> {
     const request = { args: [cid.toString()], ...(options.signal && { signal: options.signal }) }
-    await this.#rpc.json('block/stat', request)
+    await this.#around(cid, async () => this.#rpc.json('block/stat', request))
     try {
-      const block = await this.#stored(cid, options)
-      await this.#onStored([cid])
-      return block
+      return await this.#stored(cid, options)
     } catch (error) {
       if (!isNotFound(error)) throw error
     }

@@ -7,7 +7,6 @@ import { startGateway } from '../http/gateway/server.ts'
 import type { Listening, ListenOptions } from '../http/listen.ts'
 import { startRpc } from '../http/rpc/server.ts'
 import { migratePins } from '../pins/migrate.ts'
-import { NotingBlockstore } from '../pins/noting-blockstore.ts'
 import { Pins } from '../pins/pins.ts'
 import type { SharedLock } from '../pins/shared-lock.ts'
 import { TimedFetcher } from '../pins/timed-fetcher.ts'
@@ -72,8 +71,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   }
   try {
     const node = await createNode(options, log)
-    const { network, pins } = node
-    undo.push(() => pins.close())
+    const { network } = node
     if (options.gc != null) {
       const gc = await PressureGc.start(node, options.gc)
       undo.push(() => gc.stop())
@@ -111,7 +109,8 @@ async function startNetwork(
 
 /** A node without a network of its own leaves fetching to its Kubo. */
 function kuboFetch({ kubo }: NodeOptions, store: Blockstore, pins: Pins): KuboFetch | undefined {
-  return kubo == null ? undefined : new KuboFetch(kubo, store, async cids => pins.noteStored(cids))
+  if (kubo == null) return undefined
+  return new KuboFetch(kubo, store, async (cid, ask) => pins.storing([cid.multihash.bytes], ask))
 }
 
 function fetchFrom(source: Network | KuboFetch | undefined): FetchBlock | undefined {
@@ -128,8 +127,8 @@ async function createNode(options: NodeOptions, log: Logger): Promise<Node> {
     keptByOthers: async given => heliaKeeps(records, blocks, given),
     onStuck: (key, why) => log.warn({ key, why }, 'the links of an unpinned block stay counted')
   })
-  const store: Blockstore = new NotingBlockstore(repo.blockstore, async cids =>
-    pins.noteStored(cids)
+  const store: Blockstore = repo.blocksWithin(async (multihashes, put) =>
+    pins.storing(multihashes, put)
   )
   let known: Promise<Identity> | undefined
   const identity = () => (known ??= loadIdentity(repo.datastore))

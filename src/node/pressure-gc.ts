@@ -1,3 +1,4 @@
+import { countOf } from '../pins/blocks.ts'
 import { spaceOf } from '../repo/space.ts'
 import { checkMayCollect, collectGarbage } from './collect.ts'
 import type { Node } from './node.ts'
@@ -60,8 +61,9 @@ export class PressureGc {
     if (before <= abovePercent) return
     let blocks = 0
     const { signal } = this.#stopping
-    const collecting = collectGarbage(this.#node, { minAgeSeconds, signal })
-    while ((await collecting.next()).done !== true) blocks++
+    for await (const page of collectGarbage(this.#node, { minAgeSeconds, signal })) {
+      blocks += countOf(page)
+    }
     const usedPercent = await this.#usedPercent()
     if (blocks > 0) log.info({ blocks, before, usedPercent }, 'garbage collected')
     else if (!this.#isHelpless) log.warn({ usedPercent, abovePercent }, 'no garbage to collect')

@@ -128,6 +128,22 @@ export function packKeys(keys: Uint8Array[]): Uint8Array {
   return packed
 }
 
+/** Those of the keys that pass, in their order; the keys themselves when all do. */
+export function keysWhere(keys: Uint8Array, passes: (index: number) => boolean): Uint8Array {
+  const count = keys.length / keyBytes
+  let all = 0
+  while (all < count && passes(all)) all++
+  if (all === count) return keys
+  const some = keys.slice()
+  let used = all * keyBytes
+  for (let i = all + 1; i < count; i++) {
+    if (!passes(i)) continue
+    some.copyWithin(used, i * keyBytes, (i + 1) * keyBytes)
+    used += keyBytes
+  }
+  return some.subarray(0, used)
+}
+
 /** A view, not a copy. */
 export function keyAt(keys: Uint8Array, index: number): Uint8Array {
   return keys.subarray(index * keyBytes, (index + 1) * keyBytes)

@@ -1,33 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CID } from 'multiformats/cid'
-import { rawCid } from '../stores/block-errors.ts'
+import type { RemovedBlocks } from '../native.ts'
 import type { SharedLock } from './shared-lock.ts'
 import type { PinBlocks } from './blocks.ts'
-import { keyAt, packKeys, type PinCatalog } from './catalog.ts'
+import type { Arrivals } from './arrivals.ts'
+import {
+  keyAt,
+  keyBytes,
+  keyText,
+  keysWhere,
+  type CatalogPage,
+  type PinCatalog
+} from './catalog.ts'
 import { nowSeconds, readLoose } from './loose.ts'
 import type { Steps } from './steps.ts'
 import type { GcOptions, GcProgress } from './types.ts'
 
 /** Looked at in one step, during which nothing is added or pinned. */
-const pageBlocks = 4096
+const pageBlocks = 16_384
 
 export interface GcContext {
   catalog: PinCatalog
   blocks: PinBlocks
   steps: Steps
   lock: SharedLock
-  /** Blocks that somebody else has a right to, by multihash: a Helia application's pins. */
-  isKept: (multihash: Uint8Array) => boolean
+  arrivals: Arrivals
+  /** Whether somebody else has a right to a block, by key. Undefined: nobody has. */
+  isKept: ((key: Uint8Array) => boolean) | undefined
 }
 
 /**
  * Empties the queue of loose blocks: deletes those that nothing holds and takes the others out of
- * it. Costs what is in the queue, whatever is pinned. Yields what it deleted, as raw CIDs.
+ * it. Costs what is in the queue, whatever is pinned. Yields what it deleted, a page at a time.
  */
 export async function* collectLoose(
   context: GcContext,
   options: GcOptions = {}
-): AsyncGenerator<CID> {
+): AsyncGenerator<RemovedBlocks> {
   const { catalog } = context
   const { signal, onProgress, maxBlocks = Infinity } = options
   const began = performance.now()
@@ -37,14 +45,17 @@ export async function* collectLoose(
     signal?.throwIfAborted()
     const limit = Math.min(pageBlocks, pageLimit(options, progress, maxBlocks))
     const page = await catalog.scan('loose', from, limit)
-    const deleted = await context.lock.alone(async () =>
-      context.steps.run(async () => sweep(context, page, options))
+    const removed = await context.lock.alone(async () =>
+      context.arrivals.pause(async arriving =>
+        context.steps.run(async () => sweep(context, page, arriving, options))
+      )
     )
     progress.checked += page.values.length
-    progress.deleted += deleted.length
+    const deleted = removed.digests.length / keyBytes + removed.multihashes.length
+    progress.deleted += deleted
     progress.queued = Math.max(0, progress.queued - page.values.length)
     onProgress?.({ ...progress })
-    for (const multihash of deleted) yield rawCid(multihash)
+    if (deleted > 0) yield removed
     await slowDown(options, progress, began)
     from = page.next
   } while (from != null && progress.deleted < maxBlocks)
@@ -59,40 +70,36 @@ async function slowDown(options: GcOptions, progress: GcProgress, began: number)
   const { blocksPerSecond, signal } = options
   if (blocksPerSecond == null) return
   const dueMs = (progress.deleted / blocksPerSecond) * 1000 - (performance.now() - began)
-  if (dueMs > 0) await sleep(dueMs, undefined, signal == null ? {} : { signal })
+  if (dueMs <= 0) return
+  await sleep(dueMs, undefined, signal == null ? {} : { signal }).catch((error: unknown) => {
+    signal?.throwIfAborted()
+    throw error
+  })
 }
-
-const nothing = new Uint8Array(0)
 
 /** What is alive is asked and deleted in one step, so nothing can come to need it in between. */
 async function sweep(
   { catalog, blocks, isKept }: GcContext,
-  page: { keys: Uint8Array; values: Float64Array },
+  page: CatalogPage,
+  arriving: ReadonlySet<string>,
   { minAgeSeconds = 0 }: GcOptions
-): Promise<Uint8Array[]> {
+): Promise<RemovedBlocks> {
   const latest = nowSeconds() - minAgeSeconds
-  const candidates: Uint8Array[] = []
-  for (let i = 0; i < page.values.length; i++) {
+  const due = keysWhere(page.keys, i => {
     const { seconds, wasPinned } = readLoose(page.values[i] as number)
-    if (wasPinned || seconds <= latest) candidates.push(keyAt(page.keys, i))
-  }
-  if (candidates.length === 0) return []
-  const alive = await catalog.alive(packKeys(candidates))
-  const dead = candidates.filter((_, i) => alive[i] === 0)
-  const multihashes = await blocks.multihashes(packKeys(dead))
-  const known = multihashes.filter(multihash => multihash != null)
-  const kept = new Set(known.filter(isKept))
-  const doomed = known.filter(multihash => !kept.has(multihash))
+    if (arriving.size > 0 && arriving.has(keyText(keyAt(page.keys, i)))) return false
+    return wasPinned || seconds <= latest
+  })
+  const alive = await catalog.alive(due)
+  const keeps = (i: number) => alive[i] === 0 && isKept?.(keyAt(due, i)) === true
+  // what others keep stays in the queue, for when they give it up
+  const out = isKept == null ? due : keysWhere(due, i => !keeps(i))
+  const dead = keysWhere(due, i => alive[i] === 0 && isKept?.(keyAt(due, i)) !== true)
   // the blocks go first: a crash in between leaves a queue that has too much, never too little
-  if (doomed.length > 0) await blocks.remove(doomed)
-  const stays = new Set(dead.filter((_, i) => kept.has(multihashes[i] ?? nothing)))
-  const out = stays.size === 0 ? candidates : candidates.filter(key => !stays.has(key))
-  // no CatalogBatch: these keys differ, and finding that out for each is most of what it costs
-  const gone = {
-    family: 'loose',
-    keys: packKeys(out),
-    values: new Float64Array(out.length)
-  } as const
-  if (out.length > 0) await catalog.apply([gone], { freeing: true })
-  return doomed
+  const removed = await blocks.remove(dead)
+  if (out.length > 0) {
+    const values = new Float64Array(out.length / keyBytes)
+    await catalog.apply([{ family: 'loose', keys: out, values }], { freeing: true })
+  }
+  return removed
 }

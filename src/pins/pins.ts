@@ -32,9 +32,20 @@ import type { AbortOptions } from 'abort-error'
 import type { Datastore } from 'interface-datastore'
 import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
+import type { RemovedBlocks } from '../native.ts'
 import { orAbort } from '../stores/abort.ts'
-import type { PinBlocks } from './blocks.ts'
-import { CatalogBatch, keyAt, type PinCatalog } from './catalog.ts'
+import { rawCid } from '../stores/block-errors.ts'
+import { Arrivals } from './arrivals.ts'
+import { multihashesOf, type PinBlocks } from './blocks.ts'
+import {
+  CatalogBatch,
+  keyAt,
+  keyBytes,
+  keysWhere,
+  packKeys,
+  type CatalogPage,
+  type PinCatalog
+} from './catalog.ts'
 import {
   BlockMissingError,
   NotPinnedError,
@@ -43,27 +54,11 @@ import {
 } from './errors.ts'
 import { collectLoose } from './gc.ts'
 import { heldValue, nobody } from './held.ts'
-import { LooseNotes } from './loose-notes.ts'
-import {
-  blockKey,
-  blockKeyOf,
-  isSha256,
-  Kind,
-  readRefs,
-  refsValue,
-  sha256Multihash
-} from './node.ts'
+import { looseValue, nowSeconds } from './loose.ts'
+import { blockKey, blockKeyOf, isSha256, Kind, readRefs, refsValue } from './node.ts'
+import { PinPage } from './pin-page.ts'
 import { checkPinName, PinTexts } from './pin-texts.ts'
-import {
-  cidParts,
-  isForeign,
-  isNamed,
-  modeAt,
-  pinnedSlots,
-  recursivePins,
-  slotOf,
-  withPin
-} from './pin-value.ts'
+import { isForeign, isNamed, modeAt, recursivePins, slotOf, withPin } from './pin-value.ts'
 import { Release, type HeldNode } from './release.ts'
 import { SharedLock } from './shared-lock.ts'
 import { Steps } from './steps.ts'
@@ -95,12 +90,10 @@ export interface PinsParts {
   /** Default: its own. Give it to whoever adds blocks that are to be pinned. */
   lock?: SharedLock
   /**
-   * Called as a collection begins: says of a multihash whether somebody else has a right to it.
+   * Called as a collection begins: says of a block's key whether somebody else has a right to it.
    * Default: nobody has.
    */
-  keptByOthers?: (
-    options: AbortOptions
-  ) => Promise<((multihash: Uint8Array) => boolean) | undefined>
+  keptByOthers?: (options: AbortOptions) => Promise<((key: Uint8Array) => boolean) | undefined>
   /** Told of blocks whose links could not be released. Default: nobody. */
   onStuck?: (cid: string, why: string) => void
 }
@@ -113,7 +106,7 @@ export class Pins {
   readonly #steps = new Steps()
   readonly #texts: PinTexts
   readonly #release: Release
-  readonly #notes: LooseNotes
+  readonly #arrivals: Arrivals
   /** Walks under way. Numbers begin above those of earlier processes. */
   readonly #active = new Set<number>()
   #lastWalk = Date.now() * 256
@@ -123,7 +116,7 @@ export class Pins {
     this.#parts = parts
     this.lock = parts.lock ?? new SharedLock()
     this.#texts = new PinTexts(parts.records)
-    this.#notes = new LooseNotes(catalog)
+    this.#arrivals = new Arrivals(catalog)
     this.#release = new Release({
       catalog,
       blocks,
@@ -226,7 +219,11 @@ export class Pins {
   /** All pins, by digest. One that is there all the while is listed once. */
   async *ls(options: LsOptions = {}): AsyncGenerator<Pin> {
     for await (const page of this.lsPages(options)) {
-      for (const { version, codec, multihash, mode, isNamed: named } of page) {
+      const pins: BarePin[] = []
+      page.forEach(options.mode, pin => {
+        pins.push({ ...pin, multihash: pin.multihash.slice() })
+      })
+      for (const { version, codec, multihash, mode, isNamed: named } of pins) {
         const cid = CID.create(version, codec, Digest.decode(multihash))
         yield { cid, mode, name: named ? await this.#texts.name(cid) : '' }
       }
@@ -234,14 +231,17 @@ export class Pins {
   }
 
   /** As `ls`, thousands at a time and without their names: for listings of millions. */
-  async *lsPages({ mode, signal }: LsOptions = {}): AsyncGenerator<BarePin[]> {
-    let from: Uint8Array | undefined
-    do {
+  async *lsPages({ signal }: AbortOptions = {}): AsyncGenerator<PinPage> {
+    const { catalog } = this.#parts
+    let ahead: Promise<CatalogPage> | undefined = catalog.scan('pins', undefined, pagePins)
+    while (ahead != null) {
+      const page: CatalogPage = await orAbort(ahead, signal)
       signal?.throwIfAborted()
-      const page = await orAbort(this.#parts.catalog.scan('pins', from, pagePins), signal)
-      yield await this.#barePins(page.keys, page.values, mode)
-      from = page.next
-    } while (from != null)
+      // the next one is read while this one is sent
+      ahead = page.next == null ? undefined : catalog.scan('pins', page.next, pagePins)
+      ahead?.catch(() => {})
+      yield await this.#pinPage(page)
+    }
   }
 
   /** How many multihashes have a pin. */
@@ -269,8 +269,14 @@ export class Pins {
    * since the last time, whatever is pinned.
    */
   async *gc(options: GcOptions = {}): AsyncGenerator<CID> {
+    for await (const page of this.gcPages(options)) {
+      for (const multihash of multihashesOf(page)) yield rawCid(multihash)
+    }
+  }
+
+  /** As `gc`, thousands at a time. */
+  async *gcPages(options: GcOptions = {}): AsyncGenerator<RemovedBlocks> {
     const { catalog, blocks, keptByOthers } = this.#parts
-    await this.#notes.flush()
     await this.lock.shared(async () => this.#release.all(options.signal))
     yield* collectLoose(
       {
@@ -278,15 +284,34 @@ export class Pins {
         blocks,
         steps: this.#steps,
         lock: this.lock,
-        isKept: (await keptByOthers?.(options)) ?? (() => false)
+        arrivals: this.#arrivals,
+        isKept: await keptByOthers?.(options)
       },
       options
     )
   }
 
-  /** Blocks were stored: unless they are pinned by then, the next collection deletes them. */
-  async noteStored(cids: CID[]): Promise<void> {
-    await this.#notes.add(cids)
+  /**
+   * Runs `store`, which stores these blocks. Unless they are pinned by then, the next collection
+   * deletes them, also after a crash in the middle. NoSpaceError: nothing was stored.
+   */
+  async storing<T>(multihashes: Uint8Array[], store: () => Promise<T>): Promise<T> {
+    return this.#arrivals.during(multihashes, store)
+  }
+
+  /**
+   * Deletes those of these blocks that nothing keeps, and gives the others. Within one step: what is
+   * asked holds until they are deleted, also while walks are under way.
+   */
+  async deleteFree(multihashes: Uint8Array[]): Promise<Uint8Array[]> {
+    const { blocks } = this.#parts
+    const keys = packKeys(multihashes.map(blockKey))
+    return this.#steps.run(async () => {
+      const alive = await this.#alive(keys)
+      const free = keysWhere(keys, i => alive[i] === 0)
+      if (free.length > 0) await blocks.remove(free)
+      return multihashes.filter((_, i) => alive[i] !== 0)
+    })
   }
 
   /** Puts every block that is not known to be alive into the queue of `gc`. Reads all keys. */
@@ -295,15 +320,9 @@ export class Pins {
     do {
       signal?.throwIfAborted()
       const page = await this.#parts.blocks.scan(from, pagePins)
-      await this.#notes.addKeys(page.keys)
+      await this.#arrivals.note(page.keys)
       from = page.next
     } while (from != null)
-    await this.#notes.flush()
-  }
-
-  /** Writes what is noted and not written yet. */
-  async close(): Promise<void> {
-    await this.#notes.flush()
   }
 
   #listing() {
@@ -431,13 +450,14 @@ export class Pins {
     const change = { mode: undefined, named: false, foreign: isForeign(before) }
     batch.set('pins', key, withPin(before, slot, change))
     const orphans: HeldNode[] = []
-    if (mode === 'direct') batch.set('loose', key, this.#notes.freed())
+    const freed = looseValue(nowSeconds(), true)
+    if (mode === 'direct') batch.set('loose', key, freed)
     else {
       const value = batch.get('refs', node.key) ?? (await catalog.get('refs', node.key))[0]
       const refs = readRefs(value ?? 0)
       refs.count--
       batch.set('refs', node.key, refsValue(refs, node.kind))
-      if (refs.count === 0 && node.kind === Kind.leaf) batch.set('loose', key, this.#notes.freed())
+      if (refs.count === 0 && node.kind === Kind.leaf) batch.set('loose', key, freed)
       else if (refs.count === 0) {
         batch.set('held', node.key, heldValue(nobody, node.kind))
         orphans.push(node)
@@ -445,6 +465,14 @@ export class Pins {
     }
     if (also == null) await catalog.apply(batch.changes(), { freeing: true })
     return orphans
+  }
+
+  /** 1 or 0 for each; nothing is asked where nothing is pinned, as under a Kubo that pins for itself. */
+  async #alive(keys: Uint8Array): Promise<Uint8Array> {
+    const { catalog } = this.#parts
+    const known = await Promise.all([catalog.count('refs'), catalog.count('pins')])
+    if (known.every(count => count === 0)) return new Uint8Array(keys.length / keyBytes)
+    return catalog.alive(keys)
   }
 
   async #isHere(node: WalkNode): Promise<boolean> {
@@ -458,22 +486,12 @@ export class Pins {
     return value
   }
 
-  async #barePins(
-    keys: Uint8Array,
-    values: Float64Array,
-    wanted: PinMode | undefined
-  ): Promise<BarePin[]> {
-    const pins: BarePin[] = []
+  async #pinPage({ keys, values }: CatalogPage): Promise<PinPage> {
+    const foreign = new Map<number, Uint8Array | undefined>()
     for (let i = 0; i < values.length; i++) {
-      const value = values[i] as number
-      const key = keyAt(keys, i)
-      const multihash = isForeign(value) ? await this.#texts.multihash(key) : sha256Multihash(key)
-      if (multihash == null) continue
-      for (const { slot, mode } of pinnedSlots(value)) {
-        if (wanted != null && mode !== wanted) continue
-        pins.push({ ...cidParts(slot), multihash, mode, isNamed: isNamed(value, slot) })
-      }
+      if (!isForeign(values[i] as number)) continue
+      foreign.set(i, await this.#texts.multihash(keyAt(keys, i)))
     }
-    return pins
+    return new PinPage(keys, values, foreign)
   }
 }

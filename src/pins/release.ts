@@ -9,6 +9,7 @@ import {
   type PinCatalog
 } from './catalog.ts'
 import { heldValue, nobody, readHeld } from './held.ts'
+import { linkCounts } from './link-counts.ts'
 import { nodeLinks, type Links } from './links.ts'
 import { looseValue, nowSeconds } from './loose.ts'
 import {
@@ -145,7 +146,8 @@ export class Release {
 
   async #step(opened: Opened[]): Promise<HeldNode[]> {
     const { catalog, isActive } = this.#context
-    const state = await this.#stateOf(opened)
+    const counts = await linkCounts(catalog, opened)
+    const state = new Map([...counts].map(([key, value]) => [key, readRefs(value)]))
     const held = await catalog.get('held', packKeys(opened.map(({ node }) => node.key)))
     const batch = new CatalogBatch()
     const following: HeldNode[] = []
@@ -183,21 +185,5 @@ export class Release {
     batch.add({ family: 'refs', keys: concatKeys(leaves), added: -oneLeaf, gone })
     if (changed.size > 0) await catalog.apply(batch.changes(), { freeing: true })
     return following
-  }
-
-  async #stateOf(opened: Opened[]): Promise<Map<string, Refs>> {
-    const keys = new Map<string, Uint8Array>()
-    for (const { node, links } of opened) {
-      keys.set(keyText(node.key), node.key)
-      for (let i = 0; i < links.kinds.length; i++) {
-        const key = keyAt(links.inner, i)
-        keys.set(keyText(key), key)
-      }
-    }
-    const values = await this.#context.catalog.get('refs', packKeys([...keys.values()]))
-    const state = new Map<string, Refs>()
-    let at = 0
-    for (const text of keys.keys()) state.set(text, readRefs(values[at++] ?? 0))
-    return state
   }
 }

@@ -11,7 +11,7 @@ export interface Pin {
   name: string
 }
 
-/** A pin in parts, for who lists millions: a CID object costs more than all the rest. */
+/** A pin in parts. */
 export interface BarePin {
   version: 0 | 1
   codec: number

@@ -12,6 +12,7 @@ import {
 } from './catalog.ts'
 import { BadBlockError, BlockMissingError, CyclicDagError } from './errors.ts'
 import { heldValue } from './held.ts'
+import { linkCounts } from './link-counts.ts'
 import { nodeLinks, type Links } from './links.ts'
 import {
   blockKey,
@@ -204,7 +205,7 @@ export class Walk {
 
   async #tryExpand(waiting: ReadNode[]): Promise<{ missing: WalkNode[]; undone: WalkNode[] }> {
     const { catalog } = this.#context
-    const refs = await this.#refsOf(waiting)
+    const refs = await linkCounts(catalog, waiting)
     const work = waiting.filter(({ node }) => !readRefs(refs.get(keyText(node.key)) ?? 0).expanded)
     const undone = new Map<string, WalkNode>()
     for (const { node, links } of work) {
@@ -219,22 +220,6 @@ export class Walk {
     if (missing.length > 0) return { missing, undone: [] }
     if (work.length > 0) await catalog.apply(this.#expansion(work, refs).changes())
     return { missing: [], undone: [] }
-  }
-
-  async #refsOf(waiting: ReadNode[]): Promise<Map<string, number>> {
-    const texts = new Map<string, Uint8Array>()
-    for (const { node, links } of waiting) {
-      texts.set(keyText(node.key), node.key)
-      for (let i = 0; i < links.kinds.length; i++) {
-        const key = keyAt(links.inner, i)
-        texts.set(keyText(key), key)
-      }
-    }
-    const values = await this.#context.catalog.get('refs', packKeys([...texts.values()]))
-    const refs = new Map<string, number>()
-    let at = 0
-    for (const text of texts.keys()) refs.set(text, values[at++] ?? 0)
-    return refs
   }
 
   /** The nodes themselves and their leaves; nodes below them that are expanded are here. */

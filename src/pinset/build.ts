@@ -1,12 +1,13 @@
 import { mkdtemp, open, readFile, rm, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CID } from 'multiformats/cid'
-import { compareMembers, fanOut, memberOf, type Member } from './format.ts'
+import type { CID } from 'multiformats/cid'
+import { compareMembers, fanOut, memberAt, memberOf, type Member } from './format.ts'
 import { buildPart, joinParts, write, type Part, type PinsetBlocks } from './tree.ts'
 
 /** Two digits of the key: a file each, so that one part of 256 is in memory at a time. */
 const files = 256
+/** Written together. */
 const bufferedBytes = 64 * 1024
 
 export interface Built {
@@ -33,11 +34,14 @@ export async function buildPinset(
   const spill = new Spill(folder)
   try {
     let read = 0
-    for await (const cid of cids) {
+    for await (const some of groupsOf(cids)) {
       signal?.throwIfAborted()
-      const writing = spill.add(memberOf(cid))
-      if (writing != null) await writing
-      onRead?.(++read)
+      for (const cid of some) {
+        const writing = spill.add(memberOf(cid))
+        if (writing != null) await writing
+      }
+      read += some.length
+      onRead?.(read)
     }
     await spill.end()
     const upper: Part[] = []
@@ -57,11 +61,35 @@ export async function buildPinset(
   }
 }
 
-/** CIDs by the first byte of their key, each behind a byte pair with its length. */
+const groupCids = 256
+
+/** Each by itself would be waited for, which costs as much as hashing it. */
+async function* groupsOf(cids: AsyncIterable<CID> | Iterable<CID>): AsyncGenerator<CID[]> {
+  let group: CID[] = []
+  if (Symbol.iterator in cids) {
+    for (const cid of cids) {
+      if (group.push(cid) < groupCids) continue
+      yield group
+      group = []
+    }
+  } else {
+    for await (const cid of cids) {
+      if (group.push(cid) < groupCids) continue
+      yield group
+      group = []
+    }
+  }
+  yield group
+}
+
+const keyBytes = 32
+const lengthBytes = 2
+
+/** Members by the first byte of their key: the key, the length of the CID, the CID. */
 class Spill {
   readonly #folder: string
-  readonly #pending: Uint8Array[][] = Array.from({ length: files }, () => [])
-  readonly #bytes = new Uint32Array(files)
+  readonly #buffers = new Array<Buffer | undefined>(files)
+  readonly #used = new Uint32Array(files)
   readonly #handles = new Map<number, FileHandle>()
 
   constructor(folder: string) {
@@ -69,16 +97,18 @@ class Spill {
   }
 
   /** A promise only when something is to be waited for. */
-  add({ cid, key }: Member): Promise<void> | undefined {
+  add(member: Member): Promise<void> | undefined {
+    const { bytes, key } = member
     const file = key[0] as number
-    const { bytes } = cid
-    const record = new Uint8Array(2 + bytes.length)
-    record[0] = bytes.length >> 8
-    record[1] = bytes.length & 255
-    record.set(bytes, 2)
-    this.#pending[file]?.push(record)
-    this.#bytes[file] = (this.#bytes[file] as number) + record.length
-    return this.#bytes[file] < bufferedBytes ? undefined : this.#write(file)
+    const writing = this.#room(file, keyBytes + lengthBytes + bytes.length)
+    if (writing != null) return writing.then(() => this.add(member))
+    const buffer = this.#buffers[file] as Buffer
+    let at = this.#used[file] as number
+    buffer.set(key, at)
+    at = buffer.writeUInt16BE(bytes.length, at + keyBytes)
+    buffer.set(bytes, at)
+    this.#used[file] = at + bytes.length
+    return undefined
   }
 
   async end(): Promise<void> {
@@ -88,14 +118,13 @@ class Spill {
 
   /** Distinct and in order. */
   async members(file: number): Promise<Member[]> {
-    const handle = this.#handles.get(file)
-    const bytes =
-      handle == null ? Buffer.concat(this.#pending[file] ?? []) : await readFile(this.#path(file))
+    const bytes = this.#handles.has(file) ? await readFile(this.#path(file)) : this.#held(file)
     const members: Member[] = []
     for (let at = 0; at < bytes.length;) {
-      const length = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
-      members.push(memberOf(CID.decode(new Uint8Array(bytes.subarray(at + 2, at + 2 + length)))))
-      at += 2 + length
+      const key = bytes.subarray(at, at + keyBytes)
+      const cid = at + keyBytes + lengthBytes
+      at = cid + bytes.readUInt16BE(at + keyBytes)
+      members.push(memberAt(bytes.subarray(cid, at), key))
     }
     members.sort(compareMembers)
     return members.filter(
@@ -107,16 +136,31 @@ class Spill {
     for (const handle of this.#handles.values()) await handle.close()
   }
 
+  #held(file: number): Buffer {
+    return this.#buffers[file]?.subarray(0, this.#used[file]) ?? Buffer.alloc(0)
+  }
+
+  /** Few members take little; a buffer of full size is written and used again. */
+  #room(file: number, needed: number): Promise<void> | undefined {
+    const buffer = this.#buffers[file]
+    const length = buffer?.length ?? 0
+    const used = this.#used[file] as number
+    if (used + needed <= length) return undefined
+    if (length >= bufferedBytes && used > 0) return this.#write(file)
+    const larger = Buffer.allocUnsafe(Math.max(1024, 2 * length, used + needed))
+    buffer?.copy(larger, 0, 0, used)
+    this.#buffers[file] = larger
+    return undefined
+  }
+
   async #write(file: number): Promise<void> {
-    const pending = this.#pending[file] as Uint8Array[]
-    this.#pending[file] = []
-    this.#bytes[file] = 0
     let handle = this.#handles.get(file)
     if (handle == null) {
       handle = await open(this.#path(file), 'a', 0o600)
       this.#handles.set(file, handle)
     }
-    await handle.appendFile(Buffer.concat(pending))
+    await handle.appendFile(this.#held(file))
+    this.#used[file] = 0
   }
 
   #path(file: number): string {

@@ -1,4 +1,4 @@
-import type { CID } from 'multiformats/cid'
+import { CID } from 'multiformats/cid'
 import { decodeNode, memberOf, type Member, type PinsetNode } from './format.ts'
 import { editPart, partOf, write, type PinsetBlocks } from './tree.ts'
 import type { Built } from './build.ts'
@@ -10,7 +10,7 @@ export async function* listPinset(
 ): AsyncGenerator<CID> {
   const node = await read(root, blocks)
   if (node.kind === 'leaf') {
-    for (const { cid } of node.members) yield cid
+    for (const { bytes } of node.members) yield CID.decode(bytes)
     return
   }
   for (const child of node.children) if (child != null) yield* listPinset(child, blocks)
@@ -54,15 +54,13 @@ export async function* diffPinsets(
   }
   // one of the two is no larger than a leaf: the other is read once
   const small = a.kind === 'leaf' ? a : b
-  const left = new Map(
-    (small.kind === 'leaf' ? small.members : []).map(one => [text(one), one.cid])
-  )
+  const left = new Map((small.kind === 'leaf' ? small.members : []).map(one => [text(one), one]))
   const [have, lack] =
     a.kind === 'leaf' ? (['removed', 'added'] as const) : (['added', 'removed'] as const)
   for await (const cid of listPinset(a.kind === 'leaf' ? to : from, blocks)) {
     if (!left.delete(text(memberOf(cid)))) yield { change: lack, cid }
   }
-  for (const cid of left.values()) yield { change: have, cid }
+  for (const { bytes } of left.values()) yield { change: have, cid: CID.decode(bytes) }
 }
 
 async function* all(

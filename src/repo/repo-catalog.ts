@@ -8,6 +8,8 @@ import { SyncGroup } from '../stores/sync-group.ts'
 
 /** Asked in one native call. */
 const batchBytes = 65_536 * keyBytes
+/** Of all families together: shorter ones are not worth writing out. */
+const longLogBytes = 1024 * 1024
 
 /** The catalog of an open repo. */
 export class RepoCatalog implements PinCatalog {
@@ -35,16 +37,18 @@ export class RepoCatalog implements PinCatalog {
     return this.#gate.run(async ({ digests }) => digests.alive(blocks))
   }
 
-  async apply(changes: CatalogChange[], options: ApplyOptions = {}): Promise<void> {
-    const { freeing = false } = options
+  async apply(changes: CatalogChange[], { freeing = false }: ApplyOptions = {}): Promise<void> {
+    try {
+      await this.#gate.run(async ({ digests }) => digests.apply(changes, freeing, 'flush'))
+      return
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error
+      const hasRoom = await this.#shortenLogs()
+      if (!hasRoom && !freeing) throw error
+    }
     await this.#gate.run(async ({ digests, reserve }) => {
       const apply = async () => digests.apply(changes, freeing, 'flush')
-      try {
-        await apply()
-      } catch (error) {
-        if (!freeing || !(error instanceof NoSpaceError)) throw error
-        await reserve.lend(apply)
-      }
+      await (freeing ? reserve.lend(apply) : apply())
     })
   }
 
@@ -58,5 +62,24 @@ export class RepoCatalog implements PinCatalog {
 
   async count(family: Family): Promise<number> {
     return this.#gate.run(async ({ digests }) => digests.count(family))
+  }
+
+  /**
+   * Logs keep every change, also those that later ones have undone, as of pins that found no room:
+   * on a small pool that may be all there is. True: there may be room now.
+   */
+  async #shortenLogs(): Promise<boolean> {
+    const shortened = await this.#gate.run(async ({ digests, reserve }) => {
+      const areLong = () => digests.logBytes() >= longLogBytes
+      if (!areLong()) return false
+      return reserve.lend(async () => {
+        // somebody else may have waited for the same
+        if (areLong()) await digests.writeOut()
+        return true
+      })
+    })
+    // what was deleted is free when that is on disk
+    if (shortened) await this.flush()
+    return shortened
   }
 }

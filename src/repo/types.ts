@@ -13,6 +13,7 @@ import type {
 } from '../native.ts'
 import type { PinBlocks } from '../pins/blocks.ts'
 import type { PinCatalog } from '../pins/catalog.ts'
+import type { StoreAround } from '../stores/backend.ts'
 import type { ZfsBlockstore } from '../stores/blockstore.ts'
 import type { ZfsDatastore } from '../stores/datastore.ts'
 
@@ -166,6 +167,8 @@ export interface Repo {
   readonly index: RepoIndex
   /** The same blocks and records, whose changes are acknowledged as `durability` says. */
   withDurability(durability: Durability): Pick<Repo, 'blockstore' | 'datastore'>
+  /** The same blocks; whatever is put through it is stored by `around`, a batch at a time. */
+  blocksWithin(around: StoreAround): ZfsBlockstore
   stat(options?: AbortOptions): Promise<RepoStat>
   verify(options?: VerifyOptions): Promise<VerifyReport>
   /** Gives back the space of mostly dead packs, in bytes returned, and of deleted records. */

@@ -4,6 +4,7 @@ import type { Durability, Native } from '../native.ts'
 import type { PinBlocks } from '../pins/blocks.ts'
 import type { PinCatalog } from '../pins/catalog.ts'
 import { orAbort } from '../stores/abort.ts'
+import type { StoreAround } from '../stores/backend.ts'
 import { ZfsBlockstore } from '../stores/blockstore.ts'
 import { ZfsDatastore } from '../stores/datastore.ts'
 import { Gate } from '../stores/gate.ts'
@@ -36,6 +37,7 @@ export class ZfsRepo implements Repo {
   readonly pinBlocks: PinBlocks
   readonly index: RepoIndex
   readonly #native: Native
+  readonly #durability: Durability
   readonly #root: string
   readonly #gate: Gate<OpenedBackend>
   readonly #letGo: () => void
@@ -50,6 +52,7 @@ export class ZfsRepo implements Repo {
   ) {
     this.path = folder
     this.#native = native
+    this.#durability = durability
     this.#root = config.root
     this.#letGo = letGo
     this.#gate = new Gate(`the repo at ${folder}`, backend)
@@ -69,6 +72,11 @@ export class ZfsRepo implements Repo {
       blockstore: new ZfsBlockstore(this.#gate, context),
       datastore: new ZfsDatastore(this.#gate, context)
     }
+  }
+
+  blocksWithin(around: StoreAround): ZfsBlockstore {
+    const context = { native: this.#native, durability: this.#durability, around }
+    return new ZfsBlockstore(this.#gate, context)
   }
 
   async stat({ signal }: AbortOptions = {}): Promise<RepoStat> {

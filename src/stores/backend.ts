@@ -16,4 +16,9 @@ export interface Backend {
 export interface StoreContext {
   native: Pick<Native, 'syncPool'>
   durability: Durability
+  /** Runs `store`, which stores these blocks. Default: at once. */
+  around?: StoreAround
 }
+
+/** What goes with storing blocks, before or after `store` does. */
+export type StoreAround = (multihashes: Uint8Array[], store: () => Promise<void>) => Promise<void>

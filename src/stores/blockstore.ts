@@ -68,11 +68,8 @@ export class ZfsBlockstore extends BaseBlockstore {
     const { durability } = context
     this.#puts = new CallBatcher(BATCH, async inputs => {
       const multihashes = inputs.map(input => input.multihash)
-      await gate.subject.store.put(
-        multihashes,
-        inputs.map(input => input.bytes),
-        durability
-      )
+      const blocks = inputs.map(input => input.bytes)
+      await this.#store(gate.subject.store, multihashes, blocks)
       return NOTHING
     })
     this.#gets = new CallBatcher(BATCH, async inputs => gate.subject.store.get(inputs))
@@ -233,8 +230,18 @@ export class ZfsBlockstore extends BaseBlockstore {
       }
     }
     if (blocks.length > 0) {
-      await store.put(multihashes, blocks, this.#context.durability)
+      await this.#store(store, multihashes, blocks)
     }
+  }
+
+  async #store(
+    store: Backend['store'],
+    multihashes: Uint8Array[],
+    blocks: Uint8Array[]
+  ): Promise<void> {
+    const { around, durability } = this.#context
+    const put = async () => store.put(multihashes, blocks, durability)
+    await (around == null ? put() : around(multihashes, put))
   }
 
   /** The source cut so that no piece holds more than 8 MiB of blocks, or one block. */

@@ -10,10 +10,33 @@ const digits32 = Uint8Array.from(base32Alphabet, char => char.charCodeAt(0))
 const digits58 = Uint8Array.from(base58Alphabet, char => char.charCodeAt(0))
 
 /** Lower case and without padding (RFC 4648). Gives the place after the last character. */
-export function writeBase32(bytes: Uint8Array, out: Uint8Array, at: number): number {
+export function writeBase32(
+  bytes: Uint8Array,
+  out: Uint8Array,
+  at: number,
+  length = bytes.length
+): number {
+  let i = 0
+  // five bytes are eight digits
+  for (; i + 5 <= length; i += 5) {
+    const high = ((bytes[i] as number) << 12) | ((bytes[i + 1] as number) << 4)
+    const middle = bytes[i + 2] as number
+    const low = ((bytes[i + 3] as number) << 8) | (bytes[i + 4] as number)
+    const first = high | (middle >> 4)
+    const second = ((middle & 15) << 16) | low
+    out[at] = digits32[first >> 15] as number
+    out[at + 1] = digits32[(first >> 10) & 31] as number
+    out[at + 2] = digits32[(first >> 5) & 31] as number
+    out[at + 3] = digits32[first & 31] as number
+    out[at + 4] = digits32[second >> 15] as number
+    out[at + 5] = digits32[(second >> 10) & 31] as number
+    out[at + 6] = digits32[(second >> 5) & 31] as number
+    out[at + 7] = digits32[second & 31] as number
+    at += 8
+  }
   let held = 0
   let heldBits = 0
-  for (let i = 0; i < bytes.length; i++) {
+  for (; i < length; i++) {
     held = (held << 8) | (bytes[i] as number)
     heldBits += 8
     while (heldBits >= 5) {
@@ -24,6 +47,28 @@ export function writeBase32(bytes: Uint8Array, out: Uint8Array, at: number): num
   }
   if (heldBits > 0) out[at++] = digits32[(held << (5 - heldBits)) & 31] as number
   return at
+}
+
+let cid = new Uint8Array(64)
+
+/** A CID of version 1 whose codec is below 2^14. Gives the place after the last character. */
+export function writeBase32Cid(
+  codec: number,
+  multihash: Uint8Array,
+  out: Uint8Array,
+  at: number
+): number {
+  if (cid.length < 3 + multihash.length) cid = new Uint8Array(3 + multihash.length)
+  cid[0] = 1
+  let length = 1
+  if (codec < 0x80) cid[length++] = codec
+  else {
+    cid[length++] = (codec & 0x7f) | 0x80
+    cid[length++] = codec >> 7
+  }
+  for (let i = 0; i < multihash.length; i++) cid[length++] = multihash[i] as number
+  out[at++] = 0x62 // b: multibase's base32
+  return writeBase32(cid, out, at, length)
 }
 
 /** So many digits are taken off at a time: 58^5 times 2^16 is still exact. */

@@ -1,5 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { packKeys } from '../../src/pins/catalog.ts'
+import { blockKey } from '../../src/pins/node.ts'
 import { createScratch, dispose, equalBytes, makeBlocks, multihashOf } from './scratch.ts'
 
 const scratch = await createScratch()
@@ -110,6 +112,24 @@ test('removed blocks are absent, the others stay', async () => {
     if (i % 2 === 1) assert.is(got[i], undefined)
     else assert.ok(equalBytes(got[i], block))
   }
+})
+
+test('removal by key tells what was there, with the multihash of every function', async () => {
+  const { multihashes, blocks } = makeBlocks(4, i => (i % 2 === 0 ? 200 : 70_000))
+  const foreign = multihashes.slice(2).map(multihash => Uint8Array.of(0x16, ...multihash.slice(1)))
+  const stored = [...multihashes.slice(0, 2), ...foreign]
+  await store.put(stored, blocks, 'txg')
+  const absent = blockKey(multihashOf(new TextEncoder().encode('never put at all')))
+  const keys = packKeys([absent, ...stored.map(blockKey)].sort((a, b) => Buffer.compare(a, b)))
+  const removed = await store.removeKeys(keys, 'txg')
+  const text = (all: Uint8Array[]) => all.map(one => Buffer.from(one).toString('hex')).sort()
+  const digests = [0, 1].map(i => removed.digests.subarray(32 * i, 32 * i + 32))
+  assert.is(removed.digests.length, 64)
+  assert.equal(text(digests), text(multihashes.slice(0, 2).map(blockKey)))
+  assert.equal(text(removed.multihashes), text(foreign))
+  assert.equal([...(await store.sizes(stored))], [-1, -1, -1, -1])
+  const again = await store.removeKeys(keys, 'txg')
+  assert.equal([again.digests.length, again.multihashes], [0, []])
 })
 
 test('many calls at once each get their own answer', async () => {

@@ -1,9 +1,11 @@
 import { MemoryBlockstore } from 'blockstore-core'
 import { MemoryDatastore } from 'datastore-core'
+import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import { NotFoundError } from '../../src/errors.ts'
 import { MemoryBlocks } from '../pins/memory-blocks.ts'
 import { MemoryCatalog } from '../pins/memory-catalog.ts'
+import type { StoreAround } from '../../src/stores/backend.ts'
 import type { Repo, RepoSnapshot, RepoStat } from '../../src/repo/types.ts'
 
 class SizedBlockstore extends MemoryBlockstore {
@@ -13,6 +15,18 @@ class SizedBlockstore extends MemoryBlockstore {
     for await (const piece of this.get(cid)) size += piece.byteLength
     return size
   }
+}
+
+/** The same blocks, put by `around`, one by one. */
+function within(blockstore: SizedBlockstore, around: StoreAround): SizedBlockstore {
+  const put: Blockstore['put'] = async (cid, bytes, options) => {
+    await around(
+      [cid.multihash.bytes],
+      async () => void (await blockstore.put(cid, bytes, options))
+    )
+    return cid
+  }
+  return Object.assign(Object.create(blockstore) as SizedBlockstore, { put })
 }
 
 /** A repo in memory: what the servers need of one, without ZFS below. */
@@ -34,6 +48,7 @@ export function memoryRepo(path = '/memory'): Repo {
     datastore: new MemoryDatastore(),
     catalog: new MemoryCatalog(),
     pinBlocks: new MemoryBlocks(blockstore),
+    blocksWithin: (around: StoreAround) => within(blockstore, around),
     snapshots: {
       create: async (name = 'now') => {
         const made = { name, created: new Date(0), usedBytes: 1, referencedBytes: 2 }

@@ -11,6 +11,7 @@ import { RepoStores } from '../../src/http/datastore/repo-stores.ts'
 import { serveStores } from '../../src/http/datastore/server.ts'
 import type { Stores } from '../../src/http/datastore/stores.ts'
 import { openRepo } from '../../src/index.ts'
+import { Pins } from '../../src/pins/pins.ts'
 import { MemoryStores } from '../http/datastore/memory.ts'
 
 const [address = 'unix:datastore', kind = 'memory'] = process.argv.slice(2)
@@ -20,7 +21,9 @@ async function open(): Promise<{ stores: Stores; close: () => Promise<void> }> {
     return { stores: new MemoryStores(), close: async () => {} }
   }
   const repo = await openRepo({ path: kind, create: true, pool: { sizeBytes: 8 * 1024 ** 3 } })
-  return { stores: new RepoStores(repo, console), close: async () => repo.close() }
+  const { catalog, pinBlocks: blocks, datastore: records } = repo
+  const pins = new Pins({ catalog, blocks, records })
+  return { stores: new RepoStores(repo, pins, console), close: async () => repo.close() }
 }
 
 const { stores, close } = await open()

@@ -64,6 +64,20 @@ test('pins that a Helia application made are kept too', async ({ rpc, repo }) =>
   assert.is(await collected(rpc), 0)
 })
 
+test('so is a block of an uncommon hash; given up, it goes by its own name', async served => {
+  const { rpc, repo } = served
+  const options = 'mhtype=sha2-512&cid-codec=raw&pin=false'
+  const put = await call(rpc, `block/put?${options}`, [{ name: 'b', body: 'uncommon' }])
+  const cid = CID.parse(lines<{ Key: string }>(put)[0]?.Key ?? '')
+  assert.is(cid.multihash.code, 0x13)
+  const key = new Key(`/pin/${cid.toString(base36)}`)
+  await repo.datastore.put(key, new Uint8Array([0xa0]))
+  assert.is(await collected(rpc), 0)
+  await repo.datastore.delete(key)
+  const gone = lines<{ Key: { '/': string } }>(await call(rpc, 'repo/gc'))
+  assert.equal(gone, [{ Key: { '/': String(cid) } }])
+})
+
 test('a pin that lost a block keeps the others, and lets garbage go', async ({ rpc, repo }) => {
   const root = await addFolder(rpc, 'one')
   await addFolder(rpc, 'garbage', '&pin=false')

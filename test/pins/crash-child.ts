@@ -8,8 +8,11 @@ const [path = '', seed = '0', dagSeed = '0'] = process.argv.slice(2)
 // one DAG for all rounds, other operations each time
 const dag = randomBlocks(400, new Random('dag', Number(dagSeed)))
 const random = new Random('operations', Number(seed))
-const repo = await openRepo({ path })
+// acknowledged at once, blocks may be on disk without any that came later, or not at all
+const durability = random.int(2) === 0 ? 'txg' : 'flush'
+const repo = await openRepo({ path, durability })
 const pins = new Pins({ catalog: repo.catalog, blocks: repo.pinBlocks, records: repo.datastore })
+const blocks = repo.blocksWithin(async (multihashes, put) => pins.storing(multihashes, put))
 const say = (...words: unknown[]) => process.stdout.write(`${words.join(' ')}\n`)
 say('ready')
 
@@ -21,8 +24,7 @@ async function one(): Promise<void> {
     case 2: {
       // everything that may be needed, so that pinning can succeed
       await pins.lock.shared(async () => {
-        for (const block of dag) await repo.blockstore.put(block.cid, block.bytes)
-        await pins.noteStored(dag.map(block => block.cid))
+        for (const block of dag) await blocks.put(block.cid, block.bytes)
         say('pinning', cid)
         await pins.add(cid, { holdsLock: true })
         say('pinned', cid)

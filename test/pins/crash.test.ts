@@ -5,18 +5,21 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { openRepo } from '../../src/index.ts'
+import { Pins } from '../../src/pins/pins.ts'
 import { Random } from '../random.ts'
+import { collect } from '../rejection.ts'
 import { tempRepo } from '../temp-repo.ts'
 import { expectPinsHold } from './after-crash.ts'
 import { randomBlocks } from './dag-model.ts'
 
 const rounds = Number(process.env['PIN_CRASH_ROUNDS'] ?? 4)
-const child = fileURLToPath(new URL('./crash-child.ts', import.meta.url))
 
-/** Its lines, up to the moment that it was killed. */
-async function runAndKill(args: string[], afterMs: number): Promise<string[]> {
-  const running = spawn(process.execPath, [child, ...args], {
+/** The lines of a program of this folder, up to the moment that it was killed. */
+async function runAndKill(program: string, args: string[], afterMs: number): Promise<string[]> {
+  const path = fileURLToPath(new URL(program, import.meta.url))
+  const running = spawn(process.execPath, [path, ...args], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   let output = ''
@@ -41,7 +44,7 @@ test('killed at any moment, nothing acknowledged is lost and no count is wrong',
     await temp.repo.close()
     for (let round = 0; round < rounds; round++) {
       const args = [temp.folder, String(random.int(2 ** 31)), String(dagSeed)]
-      const lines = await runAndKill(args, 200 + random.int(1500))
+      const lines = await runAndKill('./crash-child.ts', args, 200 + random.int(1500))
       const repo = await openRepo({ path: temp.folder })
       try {
         await expectPinsHold(repo, dag, pinned, lines)
@@ -51,6 +54,26 @@ test('killed at any moment, nothing acknowledged is lost and no count is wrong',
     }
   } finally {
     temp.repo = await openRepo({ path: temp.folder })
+    await temp.remove()
+  }
+})
+
+test('killed while it stores, every block that is there is in the queue of gc', async () => {
+  const random = new Random('store killed')
+  const temp = await tempRepo()
+  try {
+    for (let round = 0; round < Math.max(2, rounds / 10); round++) {
+      await temp.repo.close()
+      await runAndKill('./store-child.ts', [temp.folder], 100 + random.int(400))
+      const { catalog, pinBlocks, datastore: records } = await temp.reopen()
+      const { keys } = await pinBlocks.scan(undefined, 65_536)
+      assert.ok(keys.length > 0)
+      const notes = await catalog.get('loose', keys)
+      assert.is(notes.indexOf(0), -1, `of ${notes.length} blocks`)
+      await collect(new Pins({ catalog, blocks: pinBlocks, records }).gc())
+      assert.is((await temp.repo.stat()).blocks, 0)
+    }
+  } finally {
     await temp.remove()
   }
 })

@@ -1,9 +1,9 @@
 /** Blocks in a map by key: quick, for long runs. */
 import type { CID } from 'multiformats/cid'
-import type { GotBlock } from '../../src/native.ts'
+import type { GotBlock, RemovedBlocks } from '../../src/native.ts'
 import type { PinBlocks } from '../../src/pins/blocks.ts'
 import { keyAt, keyBytes, keyText, packKeys } from '../../src/pins/catalog.ts'
-import { blockKey } from '../../src/pins/node.ts'
+import { blockKey, isSha256 } from '../../src/pins/node.ts'
 
 export class MapBlocks implements PinBlocks {
   readonly all = new Map<string, { cid: CID; bytes: Uint8Array }>()
@@ -20,12 +20,10 @@ export class MapBlocks implements PinBlocks {
     return this.#each(keys).map(one => one?.bytes)
   }
 
-  async remove(multihashes: Uint8Array[]): Promise<void> {
-    for (const multihash of multihashes) this.all.delete(keyText(blockKey(multihash)))
-  }
-
-  async multihashes(keys: Uint8Array): Promise<Array<Uint8Array | undefined>> {
-    return this.#each(keys).map(one => one?.cid.multihash.bytes)
+  async remove(keys: Uint8Array): Promise<RemovedBlocks> {
+    const cids = this.#each(keys).flatMap(one => (one == null ? [] : [one.cid]))
+    for (let i = 0; i < keys.length / keyBytes; i++) this.all.delete(keyText(keyAt(keys, i)))
+    return removedBlocks(cids)
   }
 
   async scan(from: Uint8Array | undefined, limit: number) {
@@ -43,5 +41,14 @@ export class MapBlocks implements PinBlocks {
     return Array.from({ length: keys.length / keyBytes }, (_, i) =>
       this.all.get(keyText(keyAt(keys, i)))
     )
+  }
+}
+
+/** As a store tells what it removed. */
+export function removedBlocks(cids: CID[]): RemovedBlocks {
+  const all = cids.map(({ multihash }) => multihash.bytes)
+  return {
+    digests: packKeys(all.filter(isSha256).map(blockKey)),
+    multihashes: all.filter(multihash => !isSha256(multihash))
   }
 }

@@ -1,11 +1,11 @@
 /** Any blockstore by key, as pins see blocks. */
 import type { Blockstore } from 'interface-blockstore'
-import type { GotBlock } from '../../src/native.ts'
+import type { GotBlock, RemovedBlocks } from '../../src/native.ts'
 import type { PinBlocks } from '../../src/pins/blocks.ts'
 import { keyAt, keyBytes, keyText, packKeys } from '../../src/pins/catalog.ts'
 import { blockKey } from '../../src/pins/node.ts'
 import type { CID } from 'multiformats/cid'
-import { rawCid } from '../../src/stores/block-errors.ts'
+import { removedBlocks } from './map-blocks.ts'
 
 export class MemoryBlocks implements PinBlocks {
   readonly #store: Blockstore
@@ -24,13 +24,11 @@ export class MemoryBlocks implements PinBlocks {
     return each(keys, key => all.get(keyText(key))?.bytes)
   }
 
-  async remove(multihashes: Uint8Array[]): Promise<void> {
-    for (const multihash of multihashes) await this.#store.delete(rawCid(multihash))
-  }
-
-  async multihashes(keys: Uint8Array): Promise<Array<Uint8Array | undefined>> {
+  async remove(keys: Uint8Array): Promise<RemovedBlocks> {
     const all = await this.#all()
-    return each(keys, key => all.get(keyText(key))?.cid.multihash.bytes)
+    const cids = each(keys, key => all.get(keyText(key))?.cid).filter(cid => cid != null)
+    for (const cid of cids) await this.#store.delete(cid)
+    return removedBlocks(cids)
   }
 
   async scan(from: Uint8Array | undefined, limit: number) {

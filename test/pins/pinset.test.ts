@@ -1,4 +1,5 @@
 /** Pinsets: one root for one set of members, whatever the way to it; edits share what stays. */
+import * as dagPb from '@ipld/dag-pb'
 import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
@@ -6,7 +7,7 @@ import * as Digest from 'multiformats/hashes/digest'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { buildPinset } from '../../src/pinset/build.ts'
-import { decodeNode, type PinsetBlock } from '../../src/pinset/format.ts'
+import { decodeNode, encodeLeaf, memberOf, type PinsetBlock } from '../../src/pinset/format.ts'
 import { cidLines } from '../../src/pinset/lines.ts'
 import { diffPinsets, editPinset, listPinset } from '../../src/pinset/pinset.ts'
 import { Random } from '../random.ts'
@@ -50,6 +51,22 @@ test('vectors of docs/pinset.md', async () => {
   for (const [count, root] of vectors) {
     const built = await buildPinset(range(0, count), new Store())
     assert.equal([count, String(built.root)], [count, root])
+  }
+})
+
+test('a leaf has the bytes that the codec gives, whatever CIDs its members have', () => {
+  const random = new Random('pinset leaf')
+  for (let round = 0; round < 50; round++) {
+    const members = Array.from({ length: random.int(200) }, () => {
+      // inline, from nothing to more than two bytes of length say
+      const digest = Digest.create(0, random.bytes(random.int(4) === 0 ? random.int(300) : 34))
+      return memberOf(CID.createV1(random.int(2) === 0 ? raw.code : 0x0129, digest))
+    })
+    const Links = members.map(({ bytes }) => ({ Name: '', Hash: CID.decode(bytes), Tsize: 0 }))
+    const wanted = dagPb.encode({ Data: Buffer.from(`pinset/1 ${members.length}`), Links })
+    const { cid, bytes } = encodeLeaf(members)
+    assert.is(Buffer.compare(bytes, wanted), 0)
+    assert.is(Buffer.compare(cid.multihash.digest, createHash('sha256').update(bytes).digest()), 0)
   }
 })
 
@@ -112,6 +129,22 @@ test('lists: comments, empty lines, and which line is wrong', async () => {
   assert.equal(cids.map(String), [member(1), member(2)].map(String))
   const error = await rejection(collect(cidLines(bytes(`${String(member(1))}\nQmNo\n`))))
   assert.match((error as Error).message, /^line 2: "QmNo" is no CID \(/)
+})
+
+test('lists: lines end in three ways, wherever the chunks end', async () => {
+  const cids = [1, 2, 3, 4].map(member)
+  const [a, b, c, d] = cids.map(String)
+  const text = Buffer.from(`${a}\r\n\r\n${b}\r${c}\n${d}\r`)
+  for (let size = 1; size < 130; size += 3) {
+    async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+    }
+    assert.equal((await collect(cidLines(pieces(text)))).map(String), cids.map(String))
+    const wrong = await rejection(
+      collect(cidLines(pieces(Buffer.concat([text, Buffer.from('x')]))))
+    )
+    assert.match((wrong as Error).message, /^line 6: "x"/)
+  }
 })
 
 test('what is no pinset is refused', async () => {

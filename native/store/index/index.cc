@@ -275,6 +275,19 @@ Status Index::freeze() {
   return {};
 }
 
+Status Index::write_out() {
+  const auto version = this->version();
+  if (version->frozen.size() < kMaxFrozen && log_end_bytes_ > 0) {
+    const Status frozen = freeze();
+    if (!frozen) return frozen;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    start_flush_locked();
+  }
+  return settle(false);
+}
+
 size_t Index::staged_bytes(size_t changes) {
   return sizeof(LogHeader) + sizeof(FrameHeader) + kLinkBytes + changes * kMoveBytes;
 }

@@ -113,6 +113,9 @@ class Index {
   Status settle(bool merges);
   // Makes the newest table a run soon, however full it is. Writing, as above.
   Status freeze();
+  // Makes every table a run, so that their logs go: a log keeps each change of a key, a run only
+  // what it is now. Waits for it. Writing, as above.
+  Status write_out();
   // Merges all runs into one, which drops every tombstone; waits for it. Any thread, while writers
   // and readers go on.
   Status compact();

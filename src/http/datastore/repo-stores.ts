@@ -1,5 +1,6 @@
 import { ClosedError } from '../../errors.ts'
 import type { Logger } from 'pino'
+import type { Pins } from '../../pins/pins.ts'
 import type { Repo } from '../../repo/types.ts'
 import { guardedBlocks } from './guarded-blocks.ts'
 import type { Blocks, Collected, Stores, Usage } from './stores.ts'
@@ -17,11 +18,12 @@ export class RepoStores implements Stores {
 
   #compacting: Promise<unknown> | undefined
 
-  constructor(repo: Repo, log: Pick<Logger, 'error'>) {
+  /** @param pins those of this repo: a block that they cover is not deleted */
+  constructor(repo: Repo, pins: Pick<Pins, 'deleteFree'>, log: Pick<Logger, 'error'>) {
     this.#repo = repo
     this.#log = log
     const { blockstore, datastore } = repo.withDurability('flush')
-    this.blocks = guardedBlocks(blockstore, repo.catalog)
+    this.blocks = guardedBlocks(blockstore, pins)
     this.records = datastore
   }
 

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { InvalidParametersError, NotFoundError } from '../../errors.ts'
+import type { Pins } from '../../pins/pins.ts'
 import type { Repo } from '../../repo/types.ts'
 import { parseDatastoreAddress, type DatastoreAddress } from './address.ts'
 import { RepoStores } from './repo-stores.ts'
@@ -24,14 +25,14 @@ const TOKEN = 'datastore.token'
 
 /** Opens the door through which a Kubo keeps its data in the repo. */
 export async function startDatastoreServer(
-  repo: Repo,
+  { repo, pins }: { repo: Repo; pins: Pins },
   door: DatastoreDoor,
   log: Logger
 ): Promise<DatastoreServer> {
   const listen = parseDatastoreAddress(door.listen ?? `unix:${join(repo.path, SOCKET)}`)
   const token = await tokenOf(repo, door, listen)
   const tls = await tlsOf(door)
-  const stores = new RepoStores(repo, log)
+  const stores = new RepoStores(repo, pins, log)
   return serveStores({
     stores,
     listen,

@@ -171,7 +171,9 @@ async function* removeBlocks(request: RpcRequest, node: Node): AsyncGenerator<ob
       if (pinned != null) return pinned
       const isHere = await node.blocks.has(cid, { signal })
       if (!isHere && !options.bool('force')) return `ipld: could not find ${String(cid)}`
-      await node.blocks.store.delete(cid, { signal })
+      const kept = await node.pins.deleteFree([cid.multihash.bytes])
+      if (kept.length > 0) return 'a pin that is under way needs it'
+      await node.repo.flush({ signal })
       return undefined
     })
     if (refusal != null) yield { Hash, Error: refusal }

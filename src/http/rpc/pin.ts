@@ -178,7 +178,7 @@ export const pinLs: Command = {
       type !== 'indirect' &&
       isPlain(options)
     ) {
-      return { kind: 'lines', lines: pinLines(node.pins.lsPages({ mode: type, signal })) }
+      return { kind: 'lines', lines: pinLines(node.pins.lsPages({ signal }), type) }
     }
     const lines = args.length > 0 ? pinsOf(request, node, type) : allPins(request, node, type)
     return isStream ? values(lines) : collected(lines)

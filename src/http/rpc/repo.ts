@@ -1,10 +1,17 @@
+import * as raw from 'multiformats/codecs/raw'
 import { BlocksOwnedError } from '../../errors.ts'
+import type { RemovedBlocks } from '../../native.ts'
 import { collectGarbage } from '../../node/collect.ts'
 import type { Node } from '../../node/node.ts'
+import { multihashesOf } from '../../pins/blocks.ts'
 import { spaceOf } from '../../repo/space.ts'
 import type { RepoStat, VerifyProgress, VerifyReport } from '../../repo/types.ts'
+import { rawCid } from '../../stores/block-errors.ts'
+import { writeBase32Cid } from '../../unixfs/cid-ascii.ts'
 import { value, values, type Command, type RpcRequest } from './command.ts'
 import { errorText } from './errors.ts'
+import { jsonLine } from './json.ts'
+import { LineChunks } from './line-chunks.ts'
 import { bool, text } from './options.ts'
 import { withProgress } from './progress.ts'
 
@@ -44,23 +51,46 @@ export const repoVersion: Command = {
 export const repoGc: Command = {
   name: 'repo/gc',
   options: [bool('stream-errors'), bool('quiet', 'q'), bool('silent')],
-  run: (request, node) => values(collected(request, node))
+  run: (request, node) => ({ kind: 'lines', lines: collected(request, node) })
 }
 
-async function* collected(request: RpcRequest, node: Node): AsyncGenerator<object> {
-  const { options, signal, cidText } = request
+async function* collected(request: RpcRequest, node: Node): AsyncGenerator<Uint8Array> {
+  const { options, signal } = request
   try {
-    for await (const cid of collectGarbage(node, { signal })) {
-      if (!options.bool('silent')) yield { Key: { '/': cidText(cid) } }
+    for await (const page of collectGarbage(node, { signal })) {
+      if (!options.bool('silent')) yield* removedLines(page, request)
     }
   } catch (error) {
     const isRefused = error instanceof BlocksOwnedError
     if (options.bool('stream-errors') && !signal.aborted && !isRefused) {
-      yield { Key: null, Error: errorText(error) }
+      yield Buffer.from(jsonLine({ Key: null, Error: errorText(error) }))
       throw new Error('encountered errors during gc run', { cause: error })
     }
     throw error
   }
+}
+
+const keyStart = Buffer.from('{"Key":{"/":"')
+const keyEnd = Buffer.from('"}}\n')
+/** Of what is not the multihash's own text. */
+const keyBytesMax = 32
+
+/** Raw CIDs: whoever deletes a block knows no codec. */
+function removedLines(page: RemovedBlocks, { options, cidText }: RpcRequest): Uint8Array[] {
+  const multihashes = multihashesOf(page)
+  if (options.has('cid-base')) {
+    return Array.from(multihashes, one =>
+      Buffer.from(jsonLine({ Key: { '/': cidText(rawCid(one)) } }))
+    )
+  }
+  const chunks = new LineChunks()
+  for (const multihash of multihashes) {
+    chunks.room(keyBytesMax + 2 * multihash.length)
+    chunks.text(keyStart)
+    chunks.used = writeBase32Cid(raw.code, multihash, chunks.bytes, chunks.used)
+    chunks.text(keyEnd)
+  }
+  return chunks.take()
 }
 
 /** Kubo's command, which reads every block; ours proves most of them by their block pointers. */

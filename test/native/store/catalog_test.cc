@@ -25,8 +25,8 @@ Key key_of(uint64_t number) {
   return key;
 }
 
-std::unique_ptr<Catalog> open_catalog(std::shared_ptr<DatasetFiles> files) {
-  auto catalog = Catalog::open(std::move(files), {8});
+std::unique_ptr<Catalog> open_catalog(std::shared_ptr<DatasetFiles> files, size_t table_keys = 8) {
+  auto catalog = Catalog::open(std::move(files), {table_keys});
   EXPECT_TRUE(catalog.ok()) << catalog.error().message;
   return catalog ? *std::move(catalog) : nullptr;
 }
@@ -98,6 +98,9 @@ TEST(CatalogCrash, LeavesAllOfABatchOrNoneBetweenAndInsideItsWrites) {
   std::vector<Model> models(1);      // after batch i - 1
   std::vector<size_t> acknowledged;  // the moments there were after batch i
   for (int i = 0; i < 40 * soak(); i++) {
+    if (random() % 8 == 0) {
+      ASSERT_TRUE(catalog->write_out().ok());
+    }
     Model next = models.back();
     const Batch batch = random_batch(random, next);
     // Now and then one fails halfway first: nothing of it may come back later.
@@ -136,6 +139,40 @@ TEST(CatalogCrash, LeavesAllOfABatchOrNoneBetweenAndInsideItsWrites) {
     ASSERT_NE(opened, nullptr) << "again at moment " << moment;
     ASSERT_EQ(content_of(*opened), next) << "again at moment " << moment;
   }
+}
+
+TEST(CatalogLogs, KeepWhatWasUndoneUntilTheyAreWrittenOut) {
+  const auto files = std::make_shared<MemoryFiles>();
+  auto catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  const std::vector<Key> keys{key_of(1), key_of(2)};
+  const auto add = [&](int64_t added) {
+    const Catalog::Part part{Family::kRefs, keys, {}, added, Family::kLoose, kGone};
+    ASSERT_TRUE(catalog->apply({&part, 1}, Catalog::Purpose::kAdding).ok());
+  };
+  for (int i = 0; i < 5; i++) {
+    add(1);
+    add(-1);
+  }
+  const Model model = content_of(*catalog);
+  const uint64_t before = catalog->log_bytes();
+  EXPECT_GT(before, 10 * keys.size() * sizeof(Record));
+  ASSERT_TRUE(catalog->write_out().ok());
+  EXPECT_EQ(catalog->log_bytes(), 0);
+  EXPECT_EQ(content_of(*catalog), model);
+  // Without room it fails, loses nothing, and is done when it is asked again.
+  add(1);
+  const Model later = content_of(*catalog);
+  files->set_space(0);
+  EXPECT_FALSE(catalog->write_out().ok());
+  EXPECT_EQ(content_of(*catalog), later);
+  files->set_space(UINT64_MAX);
+  ASSERT_TRUE(catalog->write_out().ok());
+  EXPECT_EQ(catalog->log_bytes(), 0);
+  catalog.reset();
+  catalog = open_catalog(files);
+  ASSERT_NE(catalog, nullptr);
+  EXPECT_EQ(content_of(*catalog), later);
 }
 
 // A catalog that a version without links has written: its frames stay, a new log begins.
@@ -177,6 +214,46 @@ TEST(CatalogVersions, OpensWhatTheFormerVersionWrote) {
   for (const auto& [path, bytes] : former) {
     if (files->lookup(path).ok()) {
       EXPECT_EQ(files->content(path), bytes);
+    }
+  }
+}
+
+// Keys that ascend and lie close are found by a scan, single ones by lookups.
+TEST(Catalog, FindsTogetherWhatItFindsOneByOne) {
+  std::mt19937_64 random(test_seed());
+  const auto files = std::make_shared<MemoryFiles>();
+  const auto catalog = open_catalog(files, 1000);
+  ASSERT_NE(catalog, nullptr);
+  constexpr uint64_t kMany = 4000;
+  std::vector<Key> keys;
+  for (uint64_t i = 0; i < kMany; i++) keys.push_back(key_of(i));
+  std::ranges::sort(keys);
+  for (uint64_t i = 0; i < 2 * kMany; i += 100) {
+    std::vector<Value> values;
+    while (values.size() < 100) values.push_back(random() % 3);
+    const auto some = std::span(keys).subspan(random() % (kMany - 100), 100);
+    const Catalog::Part part{Family::kRefs, some, values, {}};
+    ASSERT_TRUE(catalog->apply({&part, 1}, Catalog::Purpose::kAdding).ok());
+  }
+  for (int round = 0; round < 16; round++) {
+    // From all of them to few, with some twice and some that were never there.
+    std::vector<Key> some;
+    const uint64_t share = 1 + random() % 8;
+    for (const Key& key : keys) {
+      if (random() % share == 0) some.push_back(key);
+      if (random() % 9 == 0) some.push_back(key);
+    }
+    for (int i = 0; i < 5; i++) some.push_back(key_of(kMany + random() % 1000));
+    std::ranges::sort(some);
+    std::vector<Value> together(some.size());
+    ASSERT_TRUE(catalog->get(Family::kRefs, some, together).ok());
+    std::vector<uint8_t> alive(some.size());
+    ASSERT_TRUE(catalog->alive(some, alive).ok());
+    for (size_t i = 0; i < some.size(); i++) {
+      Value value = 99;
+      ASSERT_TRUE(catalog->get(Family::kRefs, {&some[i], 1}, {&value, 1}).ok());
+      EXPECT_EQ(together[i], value);
+      EXPECT_EQ(alive[i], value != 0);
     }
   }
 }

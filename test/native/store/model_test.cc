@@ -54,6 +54,22 @@ class ModelTest : public ::testing::TestWithParam<int> {
     ASSERT_TRUE(removed.ok()) << removed.error().message;
   }
 
+  // By key; it tells what was there.
+  void remove_keys() {
+    std::vector<Key> keys;
+    std::multiset<Bytes> wanted;
+    for (const size_t i : some_blocks()) {
+      keys.push_back(key_of(universe_[i].multihash));
+      if (model_.erase(keys.back()) == 1) wanted.insert(universe_[i].multihash);
+    }
+    RemovedBlocks removed;
+    const auto done = store_->remove_keys(keys, removed);
+    ASSERT_TRUE(done.ok()) << done.error().message;
+    std::multiset<Bytes> told(removed.multihashes.begin(), removed.multihashes.end());
+    for (const Key& key : removed.digests) told.insert(sha2_256_multihash(key));
+    ASSERT_EQ(told, wanted);
+  }
+
   void get_some(BlockStore& store, const Model& model) {
     std::vector<Bytes> multihashes;
     const std::vector<size_t> chosen = some_blocks();
@@ -116,7 +132,7 @@ class ModelTest : public ::testing::TestWithParam<int> {
     if (dice < 40) {
       put_some();
     } else if (dice < 60) {
-      remove_some();
+      random_() % 2 == 0 ? remove_some() : remove_keys();
     } else if (dice < 75) {
       get_some(*store_, model_);
     } else if (dice < 88) {
