@@ -1,6 +1,7 @@
 /**
  * What cannot be pinned: a clear error, no pin, no count left behind. PIN_LEVELS (default 5,000; a
- * long run: 100000) and PIN_LINKS (20,000; 1000000) say how deep and how wide a DAG is.
+ * long run: 100000) and PIN_LINKS (20,000; 100000, the most that a block of 4 MiB has) say how
+ * deep and how wide a DAG is.
  */
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagPb from '@ipld/dag-pb'
