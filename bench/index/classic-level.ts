@@ -139,6 +139,7 @@ async function main(): Promise<void> {
     writeAmplification: writtenBytesPerKey / 40,
     readsPerColdHit: 0,
     longestPutMs: 0,
+    longestBlockedMs: 0,
     longestStallMs: 0
   }
   writeFileSync(1, JSON.stringify(report))

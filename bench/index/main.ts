@@ -40,11 +40,13 @@ export interface Report {
   writeAmplification: number
   readsPerColdHit: number
   longestPutMs: number
+  /** The longest put, less what its thread waited for a processor. */
+  longestBlockedMs: number
   longestStallMs: number
 }
 
 export interface Measured extends Report {
-  /** The machine's load of one minute before it began, and of the fifteen at its end. */
+  /** The machine's load of one minute, before it began and at its end. */
   load: { before: number; after: number }
 }
 
@@ -103,11 +105,16 @@ async function measure(contender: Contender, keys: number): Promise<Measured> {
     if (values['limit-s'] != null) args.push('--limit-s', values['limit-s'])
     const [before = 0] = loadavg()
     const { stdout } = await execute(contender.command, args)
-    const [, , after = 0] = loadavg()
+    const [after = 0] = loadavg()
     return { ...(JSON.parse(stdout) as Report), load: { before, after } }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Zero is what a contender does not say. */
+function known(value: number, digits: number): string {
+  return value === 0 ? '–' : value.toFixed(digits)
 }
 
 function print(keys: number, results: Record<string, Measured>): void {
@@ -132,15 +139,12 @@ function print(keys: number, results: Record<string, Measured>): void {
   }
   line('keys in it', one => one.keys.toLocaleString('en'))
   line('bytes a key on disk', one => one.diskBytesPerKey.toFixed(1))
-  line('bytes a key in memory', one =>
-    one.memoryBytesPerKey === 0 ? '–' : one.memoryBytesPerKey.toFixed(2)
-  )
+  line('bytes a key in memory', one => known(one.memoryBytesPerKey, 2))
   line('resident at most, MiB', one => (one.residentMaxBytes / 2 ** 20).toFixed(0))
   line('written over the records', one => `× ${one.writeAmplification.toFixed(2)}`)
-  line('page reads a cold hit', one =>
-    one.readsPerColdHit === 0 ? '–' : one.readsPerColdHit.toFixed(3)
-  )
-  line('longest put, ms', one => one.longestPutMs.toFixed(0))
+  line('page reads a cold hit', one => known(one.readsPerColdHit, 3))
+  line('longest put, ms', one => known(one.longestPutMs, 0))
+  line('the same but for waiting for a processor, ms', one => known(one.longestBlockedMs, 0))
   line('load before, after', one => `${one.load.before.toFixed(1)}, ${one.load.after.toFixed(1)}`)
 }
 
