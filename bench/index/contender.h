@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,6 +23,20 @@ struct Footprint {
   uint64_t longest_stall_us = 0;
 };
 
+// When a stage stops, whatever is left of it: one that never ends has none.
+class Deadline {
+ public:
+  explicit Deadline(double seconds) : seconds_(seconds) {}
+  bool passed() const {
+    return seconds_ > 0 && std::chrono::steady_clock::now() - began_ > Seconds(seconds_);
+  }
+
+ private:
+  using Seconds = std::chrono::duration<double>;
+  double seconds_;  // 0: never
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
 class Contender {
  public:
   virtual ~Contender() = default;
@@ -30,7 +45,8 @@ class Contender {
   virtual void sync() = 0;
   // How many of `keys` there are.
   virtual size_t get(std::span<const Key> keys) = 0;
-  virtual size_t scan() = 0;  // all records
+  // How many records were scanned: all of them, or those until the deadline.
+  virtual size_t scan(const Deadline& deadline) = 0;
   // Until no background work is left.
   virtual void settle() = 0;
   // Closed and opened again; the file system below stays.
@@ -54,6 +70,9 @@ std::unique_ptr<Contender> open_lmdb(const std::string& folder, uint64_t keys);
 inline uint64_t cache_bytes_for(uint64_t keys) {
   return std::clamp<uint64_t>(keys * 64, uint64_t{64} << 20, uint64_t{6} << 30);
 }
+
+// A scan looks at its deadline once in so many records.
+inline constexpr size_t kScanStep = 10000;
 
 [[noreturn]] void fail(const std::string& what);
 uint64_t disk_bytes_of(const std::string& folder);

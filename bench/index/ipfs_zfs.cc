@@ -87,16 +87,15 @@ class IpfsZfs : public Contender {
     return hits;
   }
 
-  size_t scan() override {
-    constexpr size_t kPage = 10000;
+  size_t scan(const Deadline& deadline) override {
     Key last;
     last.fill(0xff);
     std::vector<Record> records;
-    records.reserve(kPage);
+    records.reserve(kScanStep);
     size_t count = 0;
-    for (Index::ScanEnd end; !end.done;) {
+    for (Index::ScanEnd end; !end.done && !deadline.passed();) {
       records.clear();
-      end = must(index_->scan(end.next, last, kPage, records));
+      end = must(index_->scan(end.next, last, kScanStep, records));
       count += records.size();
     }
     return count;

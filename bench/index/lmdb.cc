@@ -55,7 +55,7 @@ class Lmdb : public Contender {
     return hits;
   }
 
-  size_t scan() override {
+  size_t scan(const Deadline& deadline) override {
     MDB_txn* reading = nullptr;
     must(mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &reading));
     MDB_cursor* cursor = nullptr;
@@ -63,7 +63,9 @@ class Lmdb : public Contender {
     size_t count = 0;
     MDB_val key;
     MDB_val value;
-    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) count++;
+    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+      if (++count % kScanStep == 0 && deadline.passed()) break;
+    }
     mdb_cursor_close(cursor);
     mdb_txn_abort(reading);
     return count;

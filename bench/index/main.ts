@@ -2,14 +2,20 @@
  * The digest index beside RocksDB, LMDB (random and sorted keys) and classic-level, in one run,
  * each in a process of its own:
  *
- *   npm run bench:index -- [--keys 1e6 --keys 1e7 …] [--json FILE] [--only NAME …] [--folder DIR]
+ *   npm run bench:index -- [--keys 1e6 --keys 1e7 …] [--only NAME …] [--limit-s SECONDS]
+ *                          [--json FILE] [--folder DIR]
  *
- * Needs librocksdb-dev and liblmdb-dev. A classic-level of more than 1e7 keys is left out: it
- * takes hours. `node bench/index/plot.ts FILE` draws docs/img from the JSON.
+ * Needs librocksdb-dev and liblmdb-dev. FILE is written after each contender; what it holds of
+ * others and of other counts stays. `node bench/index/plot.ts FILE` draws docs/img from it.
+ *
+ * With --limit-s no stage (insert, each kind of lookup, scan, delete) goes on for longer. A
+ * contender whose inserts stop goes on with the keys that are in it, and both the table and the
+ * picture say how many that are. Without it 1e8 keys take RocksDB 20 minutes of processor time and
+ * classic-level hours, and LMDB writes hundreds of GB.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 
@@ -17,10 +23,16 @@ export interface Row {
   perSecond: number
   cpuMicroseconds: number
   seconds: number
+  /** What it was measured over: less than `wanted` where the limit stopped it. */
+  count: number
+  wanted: number
 }
 
-export interface Measured {
+/** What a contender's program prints. */
+export interface Report {
   rows: Record<string, Row>
+  /** That were in it when the inserts ended; the bytes below are of one of these. */
+  keys: number
   diskBytesPerKey: number
   memoryBytesPerKey: number
   residentMaxBytes: number
@@ -28,14 +40,21 @@ export interface Measured {
   writeAmplification: number
   readsPerColdHit: number
   longestPutMs: number
+  /** The longest put, less what its thread waited for a processor. */
+  longestBlockedMs: number
   longestStallMs: number
 }
 
-/** By count of keys, then by contender. */
+export interface Measured extends Report {
+  /** The machine's load of one minute, before it began and at its end. */
+  load: { before: number; after: number }
+}
+
+/** By planned count of keys, then by contender. */
 export type Results = Record<string, Record<string, Measured>>
 
 interface Contender {
-  /** Program and its arguments but for the last two: count of keys, folder. */
+  /** Program and its arguments but for count of keys, folder and options. */
   command: string
   args: string[]
   sorted?: boolean
@@ -49,12 +68,11 @@ const contenders: Record<string, Contender> = {
   'ipfs-zfs': { command: program, args: ['ipfs-zfs'] },
   'ipfs-zfs in memory': { command: program, args: ['ipfs-zfs in memory'], keysMax: 2e7 },
   RocksDB: { command: program, args: ['rocksdb'] },
-  LMDB: { command: program, args: ['lmdb'], keysMax: 2e7 },
-  'LMDB sorted': { command: program, args: ['lmdb'], sorted: true, keysMax: 1e8 },
+  LMDB: { command: program, args: ['lmdb'] },
+  'LMDB sorted': { command: program, args: ['lmdb'], sorted: true },
   'classic-level': {
     command: process.execPath,
-    args: [join(import.meta.dirname, 'classic-level.ts')],
-    keysMax: 1e7
+    args: [join(import.meta.dirname, 'classic-level.ts')]
   }
 }
 
@@ -63,6 +81,7 @@ const { values } = parseArgs({
     keys: { type: 'string', multiple: true, default: ['1e6'] },
     json: { type: 'string' },
     only: { type: 'string', multiple: true },
+    'limit-s': { type: 'string' },
     folder: { type: 'string', default: tmpdir() }
   }
 })
@@ -82,12 +101,20 @@ async function measure(contender: Contender, keys: number): Promise<Measured> {
   const folder = mkdtempSync(join(values.folder, 'ipfs-zfs-bench-index-'))
   try {
     const args = [...contender.args, String(keys), folder]
-    if (contender.sorted === true) args.push('sorted')
+    if (contender.sorted === true) args.push('--sorted')
+    if (values['limit-s'] != null) args.push('--limit-s', values['limit-s'])
+    const [before = 0] = loadavg()
     const { stdout } = await execute(contender.command, args)
-    return JSON.parse(stdout) as Measured
+    const [after = 0] = loadavg()
+    return { ...(JSON.parse(stdout) as Report), load: { before, after } }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Zero is what a contender does not say. */
+function known(value: number, digits: number): string {
+  return value === 0 ? '–' : value.toFixed(digits)
 }
 
 function print(keys: number, results: Record<string, Measured>): void {
@@ -102,36 +129,45 @@ function print(keys: number, results: Record<string, Measured>): void {
       const cell = one.rows[row]
       if (cell == null) return '–'
       if (row === 'reopen') return `${(cell.seconds * 1000).toFixed(0)} ms`
-      return `${Math.round(cell.perSecond).toLocaleString('en')}/s, ${cell.cpuMicroseconds.toFixed(2)} µs`
+      const stopped =
+        cell.count < cell.wanted ? ` (stopped at ${cell.count.toLocaleString('en')})` : ''
+      return (
+        `${Math.round(cell.perSecond).toLocaleString('en')}/s, ` +
+        `${cell.cpuMicroseconds.toFixed(2)} µs${stopped}`
+      )
     })
   }
+  line('keys in it', one => one.keys.toLocaleString('en'))
   line('bytes a key on disk', one => one.diskBytesPerKey.toFixed(1))
-  line('bytes a key in memory', one =>
-    one.memoryBytesPerKey === 0 ? '–' : one.memoryBytesPerKey.toFixed(2)
-  )
+  line('bytes a key in memory', one => known(one.memoryBytesPerKey, 2))
   line('resident at most, MiB', one => (one.residentMaxBytes / 2 ** 20).toFixed(0))
   line('written over the records', one => `× ${one.writeAmplification.toFixed(2)}`)
-  line('page reads a cold hit', one =>
-    one.readsPerColdHit === 0 ? '–' : one.readsPerColdHit.toFixed(3)
-  )
-  line('longest put, ms', one => one.longestPutMs.toFixed(0))
+  line('page reads a cold hit', one => known(one.readsPerColdHit, 3))
+  line('longest put, ms', one => known(one.longestPutMs, 0))
+  line('the same but for waiting for a processor, ms', one => known(one.longestBlockedMs, 0))
+  line('load before, after', one => `${one.load.before.toFixed(1)}, ${one.load.after.toFixed(1)}`)
+}
+
+function resultsSoFar(file: string | undefined): Results {
+  if (file == null || !existsSync(file)) return {}
+  return JSON.parse(readFileSync(file, 'utf8')) as Results
 }
 
 async function main(): Promise<void> {
   buildProgram()
   console.log(`${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`)
   console.log('Each cell: a second of wall clock, and processor time of the whole process for one.')
-  const all: Results = {}
+  const all = resultsSoFar(values.json)
   for (const keys of values.keys.map(Number)) {
     const results: Record<string, Measured> = {}
     for (const [name, contender] of Object.entries(contenders)) {
       if (values.only != null && !values.only.includes(name)) continue
       if (keys > (contender.keysMax ?? Infinity)) continue
       results[name] = await measure(contender, keys)
+      all[String(keys)] = { ...all[String(keys)], [name]: results[name] }
+      if (values.json != null) writeFileSync(values.json, JSON.stringify(all, null, 2) + '\n')
     }
-    all[String(keys)] = results
     print(keys, results)
-    if (values.json != null) writeFileSync(values.json, JSON.stringify(all, null, 2) + '\n')
   }
 }
 

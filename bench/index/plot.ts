@@ -1,7 +1,8 @@
 /**
  * Draws what a key costs against how many keys there are, one picture for inserts and one for
  * lookups: `node bench/index/plot.ts results.json [folder]` writes index-insert.svg, index-hit.svg
- * and index-miss.svg (default folder: docs/img). Both axes are logarithmic.
+ * and index-miss.svg (default folder: docs/img). Both axes are logarithmic. A contender whose inserts
+ * the time limit stopped stands where it stopped, as a ring.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,6 +21,7 @@ const pictures = [
 interface Point {
   keys: number
   cost: number
+  stopped: boolean
 }
 
 function seriesOf(results: Results, row: string): Map<string, Point[]> {
@@ -30,7 +32,8 @@ function seriesOf(results: Results, row: string): Map<string, Point[]> {
         measured.rows[row] ?? (row === 'insert, settled' ? measured.rows['insert'] : null)
       if (cell == null) continue
       const points = series.get(name) ?? []
-      points.push({ keys: Number(keys), cost: cell.cpuMicroseconds })
+      const stopped = measured.keys < Number(keys)
+      points.push({ keys: measured.keys, cost: cell.cpuMicroseconds, stopped })
       series.set(name, points)
     }
   }
@@ -80,16 +83,20 @@ function draw(title: string, series: Map<string, Point[]>): string {
   )
   ;[...series].forEach(([name, line], at) => {
     const colour = colours[at % colours.length]
-    const path = line.map(point => `${x(point.keys).toFixed(1)},${y(point.cost).toFixed(1)}`)
+    const path = line.map(point => [x(point.keys).toFixed(1), y(point.cost).toFixed(1)])
     parts.push(
       `<polyline points="${path.join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>`,
-      ...path.map(place => {
-        const [cx, cy] = place.split(',')
-        return `<circle cx="${cx}" cy="${cy}" r="4" fill="${colour}"/>`
+      ...path.map(([cx, cy], point) => {
+        const fill = line[point]?.stopped === true ? 'white' : colour
+        return `<circle cx="${cx}" cy="${cy}" r="4" stroke="${colour}" fill="${fill}"/>`
       }),
       text(`x="${right + 12}" y="${margin.top + 14 + at * 20}" fill="${colour}"`, name)
     )
   })
+  if (points.some(point => point.stopped)) {
+    const at = `x="${right + 12}" y="${bottom}" fill="#555"`
+    parts.push(text(at, '○ stopped by the limit'))
+  }
   const size = `viewBox="0 0 ${width} ${height}" width="${width}" height="${height}"`
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">\n` +

@@ -58,12 +58,14 @@ class RocksDb : public Contender {
     return hits;
   }
 
-  size_t scan() override {
+  size_t scan(const Deadline& deadline) override {
     rocksdb::ReadOptions options;
     options.readahead_size = 2u << 20;
     const std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(options));
     size_t count = 0;
-    for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) count++;
+    for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
+      if (++count % kScanStep == 0 && deadline.passed()) break;
+    }
     return count;
   }
 

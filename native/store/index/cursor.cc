@@ -70,22 +70,22 @@ class RunCursor : public Cursor {
     page_ = 0;
     loaded_pages_ = std::min<uint64_t>(ahead_pages_, run_->pages() - next_page_);
     if (loaded_pages_ == 0) return {};
-    bytes_.resize(loaded_pages_ * kPageBytes);
-    const Status read = run_->read_pages(next_page_, loaded_pages_, bytes_.data());
+    if (!bytes_) bytes_ = std::make_unique_for_overwrite<uint8_t[]>(loaded_pages_ * kPageBytes);
+    const Status read = run_->read_pages(next_page_, loaded_pages_, bytes_.get());
     if (!read) return read;
     next_page_ += loaded_pages_;
     open_page();
     return {};
   }
 
-  void open_page() { stand_on(Run::records_of(bytes_.data() + page_ * kPageBytes)); }
+  void open_page() { stand_on(Run::records_of(bytes_.get() + page_ * kPageBytes)); }
 
   const std::shared_ptr<const Run> run_;
   const size_t ahead_pages_;
   uint64_t next_page_;
   uint64_t loaded_pages_ = 0;
-  uint64_t page_ = 0;  // among the loaded ones
-  std::vector<uint8_t> bytes_;
+  uint64_t page_ = 0;                 // among the loaded ones
+  std::unique_ptr<uint8_t[]> bytes_;  // of the first load, which is the largest
 };
 
 }  // namespace

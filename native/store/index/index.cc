@@ -23,20 +23,31 @@ constexpr size_t kBatchThatNaps = 256;
 constexpr size_t kLogTurns = 4;
 // Enough to hide a cache miss behind other keys' upserts.
 constexpr size_t kUpsertsAhead = 8;
-// A listing reads at most this many pages of each run ahead (64 KiB).
-constexpr size_t kMaxScanAhead = 16;
+// A listing reads at most this many pages of a run at once (128 KiB).
+constexpr uint64_t kMaxScanAhead = 32;
 
-Key next_key(Key key) {
-  for (size_t i = key.size(); i-- > 0;) {
-    if (++key[i] != 0) break;
-  }
-  return key;
+// How many pages of a run the next `limit` records of [from, last] probably are in, if the runs
+// have `records` together: keys are uniform. To read more than that costs as much as the listing.
+size_t pages_ahead(const Run& run, const Key& from, const Key& last, size_t limit,
+                   uint64_t records) {
+  const auto pages = static_cast<double>(run.pages());
+  const double of_limit =
+      pages * static_cast<double>(limit) / static_cast<double>(std::max<uint64_t>(records, 1));
+  const double range = static_cast<double>(prefix_of(last)) - static_cast<double>(prefix_of(from));
+  const double of_range = pages * std::max(range, 0.0) * 0x1p-64;
+  // The first is mostly begun and the last not ended.
+  const double ahead = std::min(of_limit, of_range) + 2;
+  return static_cast<size_t>(std::min(ahead, static_cast<double>(kMaxScanAhead)));
 }
 
 }  // namespace
 
 Index::Index(DatasetFiles& files, Background& background, IndexOwner& owner, Options options)
-    : files_(files), background_(background), owner_(owner), options_(std::move(options)) {}
+    : files_(files),
+      background_(background),
+      owner_(owner),
+      options_(std::move(options)),
+      tables_(options_.table_keys) {}
 
 Index::~Index() { close(); }
 
@@ -111,14 +122,15 @@ void Index::find_again(uint64_t generation, std::span<const Key> keys,
 Result<Index::ScanEnd> Index::scan(const Key& from, const Key& last, size_t limit,
                                    std::vector<Record>& records) const {
   const auto version = this->version();
-  const size_t ahead = std::clamp<size_t>(limit / kPageRecords, 1, kMaxScanAhead);
+  uint64_t in_runs = 0;
+  for (const auto& run : version->runs) in_runs += run->info().records;
   std::vector<std::unique_ptr<Cursor>> sources;
   sources.push_back(table_cursor(version->active, from));
   for (const Frozen& frozen : version->frozen) {
     sources.push_back(table_cursor(frozen.table, from));
   }
   for (const auto& run : version->runs) {
-    auto cursor = run_cursor(run, from, ahead);
+    auto cursor = run_cursor(run, from, pages_ahead(*run, from, last, limit, in_runs));
     if (!cursor) return cursor.error();
     sources.push_back(*std::move(cursor));
   }
@@ -135,7 +147,6 @@ Result<Index::ScanEnd> Index::scan(const Key& from, const Key& last, size_t limi
       records.push_back(*record);
       taken++;
     }
-    end.next = next_key(record->key);
     const Status stepped = merged.next();
     if (!stepped) return stepped.error();
   }
@@ -150,7 +161,7 @@ IndexStats Index::stats() const {
   stats.keys = keys_.load();
   stats.runs = version->runs.size();
   stats.table_keys = version->active->size();
-  stats.memory_bytes = version->active->memory_bytes();
+  stats.memory_bytes = version->active->memory_bytes() + tables_.spare_bytes();
   for (const Frozen& frozen : version->frozen) {
     stats.table_keys += frozen.table->size();
     stats.memory_bytes += frozen.table->memory_bytes();
@@ -171,13 +182,16 @@ std::vector<std::string> Index::check() const {
   std::vector<std::string> faults;
   const auto version = this->version();
   for (const auto& run : version->runs) {
-    // With its filter, wherever that is otherwise.
-    const auto whole = Run::open(files_, run->path(), run->info());
-    if (!whole) {
-      faults.push_back(whole.error().message);
-      continue;
+    std::shared_ptr<const Run> whole = run;
+    if (!run->has_filter()) {
+      auto opened = Run::open(files_, run->path(), run->info());
+      if (!opened) {
+        faults.push_back(opened.error().message);
+        continue;
+      }
+      whole = *std::move(opened);
     }
-    for (std::string& fault : (*whole)->check()) faults.push_back(std::move(fault));
+    for (std::string& fault : whole->check()) faults.push_back(std::move(fault));
   }
   return faults;
 }
@@ -269,7 +283,7 @@ Status Index::freeze() {
   auto next = std::make_shared<Version>(*version_);
   next->generation++;
   next->frozen.insert(next->frozen.begin(), Frozen{next->active, std::move(point)});
-  next->active = std::make_shared<Table>(options_.table_keys, next_log);
+  next->active = tables_.make(next_log);
   version_ = std::move(next);
   start_flush_locked();
   return {};

@@ -195,6 +195,7 @@ class Index {
   Background& background_;
   IndexOwner& owner_;
   const Options options_;
+  TableMaker tables_;
   const std::shared_ptr<Graveyard> graveyard_ = std::make_shared<Graveyard>();
 
   // The writer's own.

@@ -79,7 +79,7 @@ Status Index::create_new() {
   if (!restored) return restored;
   log_file_ = *log;
   auto version = std::make_shared<Version>();
-  version->active = std::make_shared<Table>(options_.table_keys, 1);
+  version->active = tables_.make(1);
   fit_memory(*version);
   version_ = std::move(version);
   return {};
@@ -189,7 +189,7 @@ Status Index::replay_logs(const std::vector<DirEntry>& entries, Version& version
       *point = FreezePoint{expected, next_sequence_, keys_.load(), owner_.checkpoint()};
       version.frozen.insert(version.frozen.begin(), Frozen{version.active, std::move(point)});
     }
-    auto table = std::make_shared<Table>(options_.table_keys, expected);
+    auto table = tables_.make(expected);
     const Status replayed = replay_log(path_of(expected, "log"), table);
     if (!replayed) return replayed;
     version.active = std::move(table);

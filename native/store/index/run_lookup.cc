@@ -10,6 +10,10 @@ namespace ipfs_zfs {
 
 namespace {
 
+// How far from the guess a record is, mostly: of 102 uniform keys, those below one of them vary by
+// five at most in two cases of three.
+constexpr size_t kRecordsAround = 4;
+
 // The page buffer of a thread's lookups: big enough to keep, too big for the stack.
 uint8_t* lookup_pages() {
   thread_local std::vector<uint8_t> pages(Lookups::kMax * kPageBytes);
@@ -130,7 +134,10 @@ size_t Run::search_cached(Lookups& lookups, Candidate* candidates, size_t count,
     const auto tag = page_tag(info_.id, candidates[i].page);
     const uint64_t prefix = prefix_of(lookups.keys[candidates[i].key]);
     const size_t guess = guess_in_page(candidates[i].page, prefix);
-    if (tag) cache.prefetch_page(*tag, guess * sizeof(Record));
+    if (!tag) continue;
+    const size_t from = guess < kRecordsAround ? 0 : guess - kRecordsAround;
+    const size_t to = std::min(guess + kRecordsAround + 1, kPageRecords);
+    cache.prefetch_page(*tag, from * sizeof(Record), to * sizeof(Record));
   }
   size_t left = 0;
   for (size_t i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 
 #include "../bytes.h"
@@ -108,6 +109,37 @@ void Table::upsert(const Key& key, Value value) {
   std::atomic_ref<Value>(records_[position].value).store(value);
   std::atomic_ref<uint64_t>(slots_[at]).store(uint64_t{fingerprint} << 32 | (position + 1));
   count_.store(position + 1, std::memory_order_release);
+}
+
+void Table::clear() {
+  std::memset(slots_, 0, sizeof(uint64_t) << slot_bits_);
+  count_.store(0);
+  order_.reset();
+}
+
+std::shared_ptr<Table> TableMaker::make(uint64_t log) {
+  std::unique_ptr<Table> table;
+  {
+    const std::lock_guard lock(spare_->mutex);
+    table.swap(spare_->table);
+  }
+  if (table) {
+    table->set_log(log);
+  } else {
+    table = std::make_unique<Table>(capacity_keys_, log);
+  }
+  const auto keep = [spare = spare_](Table* used) {
+    std::unique_ptr<Table> one(used);
+    one->clear();
+    const std::lock_guard lock(spare->mutex);
+    if (!spare->table) spare->table.swap(one);
+  };
+  return {table.release(), keep};
+}
+
+size_t TableMaker::spare_bytes() const {
+  const std::lock_guard lock(spare_->mutex);
+  return spare_->table ? Table::memory_bytes_of(capacity_keys_) : 0;
 }
 
 std::shared_ptr<Table> Table::grown() const {

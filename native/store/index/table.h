@@ -32,6 +32,9 @@ class Table {
   void upsert(const Key& key, Value value);
   // Says that an upsert of `key` comes soon.
   void prefetch(const Key& key) const { __builtin_prefetch(&slots_[home_of(key)], 1); }
+  // Makes it as good as new, and then for that log. Nobody else may have it.
+  void clear();
+  void set_log(uint64_t log) { log_ = log; }
   // A copy with twice the room, for deletes that cannot wait for space on disk.
   std::shared_ptr<Table> grown() const;
 
@@ -54,7 +57,7 @@ class Table {
   uint64_t probe(const Key& key, uint32_t fingerprint, uint64_t at) const;
 
   const size_t capacity_;
-  const uint64_t log_;
+  uint64_t log_;
   const uint64_t seed_;  // else anybody could choose keys that all land in one place
   int slot_bits_ = 0;
   uint64_t* slots_ = nullptr;  // fingerprint << 32 | position + 1; 0 = empty
@@ -63,6 +66,26 @@ class Table {
 
   mutable std::mutex order_mutex_;
   mutable std::shared_ptr<const std::vector<uint32_t>> order_;
+};
+
+// Makes the tables of one index. One that nobody has any more leaves its memory to the next: a
+// writer would wait for the first touch of each of its pages.
+class TableMaker {
+ public:
+  explicit TableMaker(size_t capacity_keys) : capacity_keys_(capacity_keys) {}
+
+  std::shared_ptr<Table> make(uint64_t log);
+  size_t spare_bytes() const;
+
+ private:
+  struct Spare {
+    std::mutex mutex;
+    std::unique_ptr<Table> table;
+  };
+
+  const size_t capacity_keys_;
+  // Tables may outlive their maker.
+  const std::shared_ptr<Spare> spare_ = std::make_shared<Spare>();
 };
 
 // Ascending order of records[first..last) as positions, equal keys in order of position: one radix

@@ -6,6 +6,7 @@
 #include "native/store/blake2b.h"
 #include "native/store/index/cursor.h"
 #include "native/store/index/filter.h"
+#include "native/store/index/page_cache.h"
 #include "native/store/index/run.h"
 #include "native/store/index/table.h"
 #include "native/store/location.h"
@@ -127,6 +128,63 @@ TEST(Table, FindsTheNewestValueAndKeepsOrder) {
     }
   }
   EXPECT_EQ(grown->capacity(), 1000u);
+}
+
+TEST(TableMaker, GivesTheMemoryOfOneTableToTheNext) {
+  TableMaker tables(100);
+  const Key key{1, 2, 3};
+  auto first = tables.make(1);
+  const Table* place = first.get();
+  first->upsert(key, 7);
+  (void)first->order();
+  EXPECT_EQ(tables.spare_bytes(), 0u);
+  first.reset();
+  EXPECT_EQ(tables.spare_bytes(), Table::memory_bytes_of(100));
+  const auto next = tables.make(2);
+  EXPECT_EQ(next.get(), place);
+  EXPECT_EQ(tables.spare_bytes(), 0u);
+  EXPECT_EQ(next->log(), 2u);
+  EXPECT_EQ(next->size(), 0u);
+  EXPECT_EQ(next->find(key), std::nullopt);
+  EXPECT_TRUE(next->order()->empty());
+  // One at most is kept, and none of the tables in use.
+  auto other = tables.make(3);
+  EXPECT_NE(other.get(), place);
+}
+
+TEST(PageCache, HoldsNearlyAllOfWhatThereIsRoomFor) {
+  constexpr uint64_t kPages = 900;
+  PageCache cache(1000 * (kPageBytes + 12));
+  std::vector<uint8_t> page(kPageBytes);
+  for (uint64_t i = 0; i < kPages; i++) {
+    std::memcpy(page.data(), &i, sizeof(i));
+    cache.insert(*page_tag(3, i), page.data());
+  }
+  uint64_t found = 0;
+  for (uint64_t i = 0; i < kPages; i++) {
+    found += cache.find(*page_tag(3, i), [i](const uint8_t* bytes) {
+      EXPECT_EQ(std::memcmp(bytes, &i, sizeof(i)), 0);
+    });
+  }
+  EXPECT_GT(found, kPages * 98 / 100);  // of pages that have one place only 90 in 100 stay
+  EXPECT_FALSE(cache.find(*page_tag(4, 0), [](const uint8_t*) {}));
+}
+
+TEST(PageCache, LetsThoseGoThatWereNotUsed) {
+  PageCache cache(64 * (kPageBytes + 12));
+  const std::vector<uint8_t> page(kPageBytes);
+  const auto find = [&cache](uint64_t i) {
+    return cache.find(*page_tag(0, i), [](const uint8_t*) {});
+  };
+  for (uint64_t i = 0; i < 32; i++) cache.insert(*page_tag(0, i), page.data());
+  for (uint64_t i = 32; i < 2000; i++) {
+    for (uint64_t old = 0; old < 4; old++) find(old);
+    cache.insert(*page_tag(0, i), page.data());
+  }
+  uint64_t kept = 0;
+  for (uint64_t i = 0; i < 4; i++) kept += find(i);
+  EXPECT_GE(kept, 3u);
+  EXPECT_FALSE(find(32));
 }
 
 TEST(Filter, NeverDeniesAKeyAndSeldomAllowsAnother) {
