@@ -66,8 +66,8 @@ class Journey {
   /** A shard's first snapshot and the difference to its second, each cut twice on its way. */
   async shard(name: string, options: SendOptions, key?: Uint8Array): Promise<void> {
     const [source, target] = [`${SENDER_POOL}/${name}`, `${RECEIVER_POOL}/${name}`]
-    const first = [...randomBlocks(24, 262_144), ...randomBlocks(100, 1000)]
-    const second = [...randomBlocks(24, 262_158), ...randomBlocks(50, 3000)]
+    const first = [...randomBlocks(10, 262_144), ...randomBlocks(100, 1000)]
+    const second = [...randomBlocks(10, 262_158), ...randomBlocks(50, 3000)]
     await this.#from.createDataset(source, { compression: 'lz4' }, key)
     await this.#put(source, first)
     await this.#from.snapshot([`${source}@one`])
@@ -113,7 +113,7 @@ class Journey {
   /** What is refused at the other end. */
   async wrongStreams(): Promise<void> {
     const [source, target] = [`${SENDER_POOL}/plain`, `${RECEIVER_POOL}/plain`]
-    await this.#put(source, randomBlocks(24, 262_144))
+    await this.#put(source, randomBlocks(10, 262_144))
     await this.#from.snapshot([`${source}@three`])
     const options = { from: `${source}@two` }
     await this.#send(`${source}@three`, options)
