@@ -21,7 +21,8 @@
         "native/zfs/embedded/txg.c",
         "native/zfs/embedded/zpl.c",
         "native/zfs/kernel/ioctl.c",
-        "native/zfs/property_text.c"
+        "native/zfs/property_text.c",
+        "native/zfs/stream_begin.c"
       ],
       "include_dirs": [
         "<(openzfs)/include/libzpool",
@@ -63,6 +64,7 @@
         "native/zfs/labels.cc",
         "native/zfs/pool_lock.cc",
         "native/zfs/pool_status.cc",
+        "native/zfs/stream_plan.cc",
         "native/zfs/vdev_tree.cc"
       ],
       "include_dirs": [

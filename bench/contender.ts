@@ -2,7 +2,7 @@
  * Measures one store with blocks of one size, in a process of its own, and prints its rows as
  * JSON: `node bench/contender.ts NAME SIZE_BYTES FOLDER`.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import Benchmark from 'benchmark'
 import type { CID } from 'multiformats/cid'
 import { Blocks, randomCids, type Block } from './blocks.ts'
@@ -13,6 +13,8 @@ export interface Row {
   perSecond: number
   /** Processor time of the whole process, its threads included. */
   cpuMicrosecondsPerBlock: number
+  /** Processor time of the whole machine: the kernel's own threads too, and whatever else runs. */
+  machineMicrosecondsPerBlock: number
 }
 
 export type Rows = Record<string, Row>
@@ -31,12 +33,41 @@ const windowBlocks = Math.min(WINDOW_BLOCKS_MAX, WINDOW_BYTES / blocks.sizeBytes
 const storedBlocks = Math.min(STORED_BLOCKS_MAX, STORED_BYTES / blocks.sizeBytes)
 const rows: Rows = {}
 
+/** In µs. */
+interface Used {
+  process: NodeJS.CpuUsage
+  machine: number
+}
+
+const USER_HZ = 100
+
+function usedSoFar(): Used {
+  // "cpu  user nice system idle iowait irq softirq …"
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
+  const ticks = line.split(/ +/).slice(1, 8).map(Number)
+  const busy = ticks.filter((_, column) => column !== 3 && column !== 4)
+  return {
+    process: process.cpuUsage(),
+    machine: (busy.reduce((sum, count) => sum + count, 0) * 1e6) / USER_HZ
+  }
+}
+
+function row(perSecond: number, before: Used, count: number): Row {
+  const after = usedSoFar()
+  const { user, system } = process.cpuUsage(before.process)
+  return {
+    perSecond,
+    cpuMicrosecondsPerBlock: (user + system) / count,
+    machineMicrosecondsPerBlock: (after.machine - before.machine) / count
+  }
+}
+
 /** Runs `cycle` (which handles `count` blocks) for about two seconds by benchmark.js. */
-function measure(row: string, count: number, cycle: () => Promise<unknown>): Promise<void> {
+function measure(what: string, count: number, cycle: () => Promise<unknown>): Promise<void> {
   let cycles = 0
-  const before = process.cpuUsage()
+  const before = usedSoFar()
   return new Promise((resolve, reject) => {
-    const bench = new Benchmark(row, {
+    const bench = new Benchmark(what, {
       defer: true,
       maxTime: SECONDS_PER_ROW,
       minSamples: 3,
@@ -46,11 +77,7 @@ function measure(row: string, count: number, cycle: () => Promise<unknown>): Pro
       }
     })
     bench.on('complete', () => {
-      const used = process.cpuUsage(before)
-      rows[row] = {
-        perSecond: count / bench.stats.mean,
-        cpuMicrosecondsPerBlock: (used.user + used.system) / (cycles * count)
-      }
+      rows[what] = row(count / bench.stats.mean, before, cycles * count)
       resolve()
     })
     bench.run({ async: true })
@@ -58,16 +85,15 @@ function measure(row: string, count: number, cycle: () => Promise<unknown>): Pro
 }
 
 /** For what can be done once only. */
-async function measureOnce(row: string, count: number, run: () => Promise<unknown>): Promise<void> {
-  const before = process.cpuUsage()
+async function measureOnce(
+  what: string,
+  count: number,
+  run: () => Promise<unknown>
+): Promise<void> {
+  const before = usedSoFar()
   const start = performance.now()
   await run()
-  const seconds = (performance.now() - start) / 1000
-  const used = process.cpuUsage(before)
-  rows[row] = {
-    perSecond: count / seconds,
-    cpuMicrosecondsPerBlock: (used.user + used.system) / count
-  }
+  rows[what] = row((count * 1000) / (performance.now() - start), before, count)
 }
 
 function pick(cids: CID[]): CID {

@@ -25,6 +25,7 @@ enum class ErrorCode : uint8_t {
   kSuspended,     // the pool stopped after a lost device; it resumes when the device is back
   kTooLarge,      // a block, a batch or a file over its limit
   kClosed,        // the handle was closed
+  kResumeToken,   // the token of a cut stream is none, or of something else than what is kept
   kAborted,       // the caller's signal
 };
 
@@ -44,6 +45,7 @@ constexpr const char* error_name(ErrorCode code) {
     case ErrorCode::kSuspended: return "ERR_POOL_SUSPENDED";
     case ErrorCode::kTooLarge: return "ERR_TOO_LARGE";
     case ErrorCode::kClosed: return "ERR_CLOSED";
+    case ErrorCode::kResumeToken: return "ERR_RESUME_TOKEN";
     case ErrorCode::kAborted: return "ERR_ABORTED";
   }
   return "ERR_UNKNOWN";

@@ -3,6 +3,15 @@
 # host's files, runs the command, and powers off. LAB_CTL and LAB_HOST_OUT are on the host.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
+# $1 is its name in /run/lab, $2 the folder on the host.
+share() {
+  if [ "${LAB_BACKEND:-uml}" = qemu ]; then
+    mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 "$1" "run/lab/$1"
+  else
+    mount -t hostfs -o "$2" "$1" "run/lab/$1"
+  fi || echo "lab: no $2"
+}
+
 if [ "${1:-}" != inside ]; then
   mount -t tmpfs -o mode=755 scratch /mnt
   mkdir /mnt/upper /mnt/work /mnt/root
@@ -22,8 +31,8 @@ if [ "${1:-}" != inside ]; then
   chmod 666 dev/zfs # what udev would do
   mount -t tmpfs -o mode=755 run run
   mkdir -p run/lab/out run/lab/ctl run/lock
-  mount -t hostfs -o "$LAB_HOST_OUT" out run/lab/out || echo "lab: no $LAB_HOST_OUT"
-  mount -t hostfs -o "$LAB_CTL" ctl run/lab/ctl || echo "lab: no $LAB_CTL"
+  share out "$LAB_HOST_OUT"
+  share ctl "$LAB_CTL"
   rm -f etc/mtab etc/zfs/zpool.cache
   ln -s /proc/self/mounts etc/mtab
   : >etc/fstab
@@ -38,9 +47,9 @@ hostname kernel-lab
 echo $((512 << 20)) >/sys/module/zfs/parameters/zfs_arc_max
 # A process that has an io_uring and forks (Node, whenever it starts another program) makes User Mode
 # Linux panic.
-echo 2 >/proc/sys/kernel/io_uring_disabled
+[ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 >/proc/sys/kernel/io_uring_disabled
 echo "lab: up after $(cut -d' ' -f1 /proc/uptime) s"
-unset LAB_CTL LAB_HOST_OUT
+unset LAB_CTL LAB_HOST_OUT LAB_BACKEND LAB_INIT
 export HOME=/root TERM=dumb LAB=1 LAB_OUT=/run/lab/out
 /bin/bash /run/lab/ctl/command </dev/null >/run/lab/ctl/stdout 2>/run/lab/ctl/stderr
 code=$?

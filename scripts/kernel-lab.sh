@@ -11,8 +11,10 @@
 # a power cut would. The kernel is built at the first use (scripts/kernel-lab-build.sh).
 #
 # It is a place for tests, not a sandbox: root in there can write what this user can write here.
+# KERNEL_LAB=qemu runs it in QEMU instead, slower, with Debian's own kernel and two processors.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
+[ "${KERNEL_LAB:-uml}" != qemu ] || exec "$scripts/kernel-lab-qemu.sh" "$@"
 
 out= mem_mib=2048 timeout_s=900
 die() {

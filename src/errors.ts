@@ -51,6 +51,8 @@ export class NewerVersionError extends failure('NewerVersionError', 'ERR_NEWER_V
 export class PoolSuspendedError extends failure('PoolSuspendedError', 'ERR_POOL_SUSPENDED') {}
 /** A block, a batch or a file is over its limit. */
 export class TooLargeError extends failure('TooLargeError', 'ERR_TOO_LARGE') {}
+/** The token of a stream that was cut is none, or of something else than what was kept. */
+export class ResumeTokenError extends failure('ResumeTokenError', 'ERR_RESUME_TOKEN') {}
 /** The repo, store or pool was closed. */
 export class ClosedError extends failure('ClosedError', 'ERR_CLOSED') {}
 /** Another program has its own pins among these blocks, so nobody else may collect them. */
@@ -83,6 +85,7 @@ const classes = new Map<string, new (message: string) => Error>(
     NewerVersionError,
     PoolSuspendedError,
     TooLargeError,
+    ResumeTokenError,
     ClosedError,
     RepoMissingError,
     RepoExistsError,

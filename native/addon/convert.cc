@@ -106,6 +106,8 @@ SendOptions send_options_from(const Napi::Value& value) {
   if (!from.IsUndefined()) send.from = string_from(from);
   send.compressed = options.Get("compressed").ToBoolean();
   send.raw = options.Get("raw").ToBoolean();
+  const Napi::Value token = options.Get("resumeToken");
+  if (!token.IsUndefined()) send.resume_token = string_from(token);
   return send;
 }
 

@@ -290,6 +290,12 @@ Napi::Value receive(const Napi::CallbackInfo& info) {
                          });
 }
 
+Napi::Value abort_receive(const Napi::CallbackInfo& info) {
+  return call_pool<void>(info, Lane::kAdmin, [dataset = string_from(info[1])](PoolAdmin& pool) {
+    return pool.abort_receive(dataset);
+  });
+}
+
 Napi::Value scrub_start(const Napi::CallbackInfo& info) {
   return call_pool<void>(info, Lane::kAdmin, [](PoolAdmin& pool) { return pool.scrub_start(); });
 }
@@ -334,6 +340,7 @@ void add_pool_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("changeKey", Napi::Function::New<change_key>(env));
   exports.Set("send", Napi::Function::New<send>(env));
   exports.Set("receive", Napi::Function::New<receive>(env));
+  exports.Set("abortReceive", Napi::Function::New<abort_receive>(env));
   exports.Set("scrubStart", Napi::Function::New<scrub_start>(env));
   exports.Set("scrubStop", Napi::Function::New<scrub_stop>(env));
   exports.Set("damagedRecords", Napi::Function::New<damaged_records>(env));

@@ -7,6 +7,7 @@ enum {
   IZ_ECHECKSUM = 5002,  /* data whose checksum is wrong, and no good copy */
   IZ_EREADONLY = 5003,  /* a snapshot, or a pool opened read-only */
   IZ_EREPLAY = 5004,    /* changes in the intent log, which only a kernel can replay */
+  IZ_ERESUME = 5005,    /* a stream that goes on from something else than what is kept */
 };
 
 #endif

@@ -77,6 +77,17 @@ Error make_error(int error, const std::string& what) {
 Error receive_error(int error, const std::string& snapshot) {
   const std::string what = "cannot receive " + snapshot;
   switch (error) {
+    case IZ_ERESUME:
+      return {ErrorCode::kResumeToken,
+              what +
+                  ": the stream does not go on from where the last one was cut; take the "
+                  "token anew from receive_resume_token, or send from the start if there is "
+                  "none"};
+    case EBUSY:
+      return {ErrorCode::kBusy,
+              what +
+                  ": the dataset is open, or keeps a part of a stream that was cut; send the "
+                  "rest by its receive_resume_token, or drop that part (abort_receive)"};
     case EPIPE:
     case ZFS_ERR_STREAM_TRUNCATED:
     case IZ_ECHECKSUM:
@@ -98,6 +109,10 @@ Error receive_error(int error, const std::string& snapshot) {
       return {ErrorCode::kExists, what + ": it exists already; destroy it, or choose another name"};
     default: return make_error(error, what);
   }
+}
+
+Error nothing_kept(const std::string& dataset) {
+  return {ErrorCode::kNotFound, "'" + dataset + "' keeps no part of a stream that was cut"};
 }
 
 Error key_error(int error, const std::string& dataset) {

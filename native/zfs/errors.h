@@ -14,6 +14,7 @@ Error make_error(int error, const std::string& what);
 
 // Of a stream that could not be received, or a key that did not fit.
 Error receive_error(int error, const std::string& snapshot);
+Error nothing_kept(const std::string& dataset);  // of a stream that was cut
 Error key_error(int error, const std::string& dataset);
 
 inline Status status_of(int error, const std::string& what) {

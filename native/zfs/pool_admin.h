@@ -86,11 +86,16 @@ struct SendOptions {
   std::string from;         // an older snapshot, or a bookmark: only what changed since
   bool compressed = false;  // records as they are stored
   bool raw = false;         // encrypted records as they are stored, which needs no key
+  // The receiver's receive_resume_token: only the rest of a stream that was cut. `from` must be as
+  // it was at first; `compressed` and `raw` are as the token says.
+  std::string resume_token;
 };
 
 struct ReceiveOptions {
-  bool force = false;      // roll an existing dataset back to its newest snapshot first
-  bool resumable = false;  // keep what came of a stream that ended too early
+  bool force = false;  // roll an existing dataset back to its newest snapshot first
+  // Keep what came of a stream that is cut: the dataset's property receive_resume_token then says
+  // how to send the rest, which is received with the same options.
+  bool resumable = false;
 };
 
 class PoolAdmin {
@@ -136,8 +141,12 @@ class PoolAdmin {
 
   // The stream of zfs-send(8), with records of any size, to a file, pipe or socket; and back. The
   // dataset of `snapshot` is made, or must be as the stream's start was. A stream cut short is kIo.
+  // kResumeToken: a token that is none, or not of these snapshots; a stream by a token that does
+  // not go on from what is kept, which stays.
   virtual Status send(const std::string& snapshot, const SendOptions& options, int fd) = 0;
   virtual Status receive(const std::string& snapshot, const ReceiveOptions& options, int fd) = 0;
+  // Drops what a resumable receive kept in `dataset`; kNotFound when it keeps nothing.
+  virtual Status abort_receive(const std::string& dataset) = 0;
 
   virtual Status scrub_start() = 0;
   virtual Status scrub_stop() = 0;

@@ -68,6 +68,7 @@ interface Addon {
   changeKey(pool: PoolHandle, dataset: string, key: Uint8Array): Promise<void>
   send(pool: PoolHandle, snapshot: string, options: SendOptions, fd: number): Promise<void>
   receive(pool: PoolHandle, snapshot: string, options: ReceiveOptions, fd: number): Promise<void>
+  abortReceive(pool: PoolHandle, dataset: string): Promise<void>
   scrubStart(pool: PoolHandle): Promise<void>
   scrubStop(pool: PoolHandle): Promise<void>
   damagedRecords(pool: PoolHandle): Promise<DamagedRecord[]>

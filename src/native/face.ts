@@ -92,12 +92,20 @@ export interface SendOptions {
   compressed?: boolean
   /** Encrypted records as they are stored, which needs no key. */
   raw?: boolean
+  /**
+   * The receiver's property `receive_resume_token`: only the rest of a stream that was cut. `from`
+   * must be as it was at first; `compressed` and `raw` are as the token says.
+   */
+  resumeToken?: string
 }
 
 export interface ReceiveOptions {
   /** Roll an existing dataset back to its newest snapshot first. */
   force?: boolean
-  /** Keep what came of a stream that ended too early. */
+  /**
+   * Keep what came of a stream that is cut: the dataset's property `receive_resume_token` then says
+   * how to send the rest, which is received with the same options.
+   */
   resumable?: boolean
 }
 
@@ -124,9 +132,18 @@ export interface Pool {
   loadKey(dataset: string, key: Uint8Array): Promise<void>
   unloadKey(dataset: string): Promise<void>
   changeKey(dataset: string, key: Uint8Array): Promise<void>
-  /** The stream of zfs-send(8), to an open file, pipe or socket. */
+  /**
+   * The stream of zfs-send(8), to an open file, pipe or socket. A ResumeTokenError is a token that
+   * is none, or not of these snapshots.
+   */
   send(snapshot: string, fd: number, options?: SendOptions): Promise<void>
+  /**
+   * A stream cut short is a DeviceError; one by a token that does not go on from what is kept
+   * (which stays), a ResumeTokenError.
+   */
   receive(snapshot: string, fd: number, options?: ReceiveOptions): Promise<void>
+  /** Drops what a resumable receive kept in a dataset. */
+  abortReceive(dataset: string): Promise<void>
   scrubStart(): Promise<void>
   scrubStop(): Promise<void>
   damagedRecords(): Promise<DamagedRecord[]>

@@ -126,6 +126,7 @@ export class NativePool implements Pool {
     checkString(snapshot, 'the name of a snapshot')
     checkInteger(fd, 'a file descriptor', 0, 2 ** 31 - 1)
     if (options.from != null) checkString(options.from, 'the name of a snapshot or bookmark')
+    if (options.resumeToken != null) checkString(options.resumeToken, 'a resume token')
     return settled(this.#addon.send(this.#handle, snapshot, options, fd))
   }
 
@@ -133,6 +134,11 @@ export class NativePool implements Pool {
     checkString(snapshot, 'the name of a snapshot')
     checkInteger(fd, 'a file descriptor', 0, 2 ** 31 - 1)
     return settled(this.#addon.receive(this.#handle, snapshot, options, fd))
+  }
+
+  async abortReceive(dataset: string): Promise<void> {
+    checkString(dataset, 'the name of a dataset')
+    return settled(this.#addon.abortReceive(this.#handle, dataset))
   }
 
   async scrubStart(): Promise<void> {

@@ -69,6 +69,8 @@ static int visit_dataset(const char* name, void* arg) {
   dsl_pool_t* dp;
   dsl_dataset_t* ds;
 
+  /* What a cut receive keeps, in a clone of a name that nobody can give. */
+  if (strchr(name, '%') != NULL) return (0);
   if (stat.is_snapshot != visit->snapshots || dsl_pool_hold(name, FTAG, &dp) != 0) return (0);
   if (dsl_dataset_hold(dp, name, FTAG, &ds) == 0) {
     stat.used_bytes = dsl_get_used(ds);

@@ -9,6 +9,7 @@
 #include "../errors.h"
 #include "../labels.h"
 #include "../pool_status.h"
+#include "../stream_plan.h"
 #include "pool.h"
 
 namespace ipfs_zfs::embedded {
@@ -55,6 +56,13 @@ void add_status(void* context, const iz_dataset_stat_t* stat) {
   status.created_txg = stat->created_txg;
   status.compress_ratio = static_cast<double>(stat->compress_ratio_percent) / 100.0;
   static_cast<std::vector<DatasetStatus>*>(context)->push_back(std::move(status));
+}
+
+Result<uint64_t> guid_of(const std::string& name) {
+  uint64_t guid = 0;
+  const int error = iz_guid(name.c_str(), &guid);
+  if (error != 0) return make_error(error, name);
+  return guid;
 }
 
 std::string dataset_of(const std::string& snapshot) {
@@ -395,9 +403,16 @@ Status EmbeddedPool::send(const std::string& snapshot, const SendOptions& option
   if (pool_ == nullptr) return closed();
   Status named = check_name(snapshot, true);
   if (!named) return named;
-  const char* from = options.from.empty() ? nullptr : options.from.c_str();
-  const int error = iz_send(pool_, snapshot.c_str(), from, options.compressed, options.raw, fd);
-  return status_of(error, "cannot send " + snapshot);
+  const Result<StreamPlan> plan = plan_stream(snapshot, options, guid_of);
+  if (!plan) return plan.error();
+  const iz_stream_t stream = {.from = options.from.empty() ? nullptr : options.from.c_str(),
+                              .embedded = plan->embedded,
+                              .large_blocks = plan->large_blocks,
+                              .compressed = plan->compressed,
+                              .raw = plan->raw,
+                              .object = plan->object,
+                              .offset = plan->offset};
+  return status_of(iz_send(pool_, snapshot.c_str(), &stream, fd), "cannot send " + snapshot);
 }
 
 Status EmbeddedPool::receive(const std::string& snapshot, const ReceiveOptions& options, int fd) {
@@ -409,6 +424,16 @@ Status EmbeddedPool::receive(const std::string& snapshot, const ReceiveOptions& 
       iz_receive(pool_, dataset_of(snapshot).c_str(), snapshot.c_str() + snapshot.find('@') + 1,
                  options.force, options.resumable, fd);
   return error == 0 ? Status() : Status(receive_error(error, snapshot));
+}
+
+Status EmbeddedPool::abort_receive(const std::string& dataset) {
+  std::shared_lock lock(gate_);
+  if (pool_ == nullptr) return closed();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  const int error = iz_receive_abort(pool_, dataset.c_str());
+  return error == ENOENT ? Status(nothing_kept(dataset))
+                         : status_of(error, "cannot drop what was received of " + dataset);
 }
 
 Status EmbeddedPool::scrub_start() {

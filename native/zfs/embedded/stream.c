@@ -3,6 +3,10 @@
 
 #include <sys/dmu_recv.h>
 #include <sys/dmu_send.h>
+#include <sys/dsl_bookmark.h>
+#include <sys/dsl_destroy.h>
+
+#include "../stream_begin.h"
 
 static int write_out(objset_t* os, void* buffer, int length, void* arg) {
   const char* from = buffer;
@@ -20,42 +24,14 @@ static int write_out(objset_t* os, void* buffer, int length, void* arg) {
   return (0);
 }
 
-/* Records over 128K stay whole in the stream, and so in the file at the other end. */
-int iz_send(iz_pool_t* pool, const char* snapshot, const char* from, int compressed, int raw,
-            int fd) {
+int iz_send(iz_pool_t* pool, const char* snapshot, const iz_stream_t* stream, int fd) {
   dmu_send_outparams_t out = {.dso_outfunc = write_out, .dso_arg = &fd, .dso_dryrun = B_FALSE};
   offset_t offset = 0;
 
   if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
-  return (dmu_send(snapshot, from, B_TRUE, B_TRUE, compressed || raw, raw != 0, B_FALSE, 0, 0, NULL,
-                   fd, &offset, &out));
-}
-
-static int read_all(int fd, void* into, size_t length) {
-  char* at = into;
-
-  while (length > 0) {
-    ssize_t got = read(fd, at, length);
-
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return (errno);
-    if (got == 0) return (EPIPE);
-    at += got;
-    length -= (size_t)got;
-  }
-  return (0);
-}
-
-/* A package of several streams (zfs send -R) is for the tool that made it. */
-static int check_begin(const dmu_replay_record_t* begin) {
-  const struct drr_begin* drrb = &begin->drr_u.drr_begin;
-
-  if (drrb->drr_magic != DMU_BACKUP_MAGIC && drrb->drr_magic != BSWAP_64(DMU_BACKUP_MAGIC))
-    return (EINVAL);
-  if (drrb->drr_magic == DMU_BACKUP_MAGIC &&
-      DMU_GET_STREAM_HDRTYPE(drrb->drr_versioninfo) != DMU_SUBSTREAM)
-    return (ENOTSUP);
-  return (0);
+  return (dmu_send(snapshot, stream->from, stream->embedded != 0, stream->large_blocks != 0,
+                   stream->compressed != 0, stream->raw != 0, B_FALSE, stream->object,
+                   stream->offset, NULL, fd, &offset, &out));
 }
 
 int iz_receive(iz_pool_t* pool, const char* dataset, const char* snapshot_name, int force,
@@ -67,12 +43,54 @@ int iz_receive(iz_pool_t* pool, const char* dataset, const char* snapshot_name, 
   int error;
 
   if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
-  error = read_all(fd, &begin, sizeof(begin));
-  if (error == 0) error = check_begin(&begin);
-  if (error == 0)
-    error = dmu_recv_begin(dataset, snapshot_name, &begin, force != 0, B_FALSE, resumable != 0,
-                           NULL, NULL, NULL, &cookie, &file, &offset);
+  error = iz_stream_begin(fd, &begin);
   if (error != 0) return (error);
-  error = dmu_recv_stream(&cookie, &offset);
-  return (error != 0 ? error : dmu_recv_end(&cookie, NULL));
+  error = dmu_recv_begin(dataset, snapshot_name, &begin, force != 0, B_FALSE, resumable != 0, NULL,
+                         NULL, NULL, &cookie, &file, &offset);
+  if (error == 0) {
+    error = dmu_recv_stream(&cookie, &offset);
+    if (error == 0) return (dmu_recv_end(&cookie, NULL));
+  }
+  return (iz_stream_error(&begin, error));
+}
+
+/* A new dataset holds it itself, an old one in a hidden clone. */
+int iz_receive_abort(iz_pool_t* pool, const char* dataset) {
+  char clone[ZFS_MAX_DATASET_NAME_LEN + sizeof("/%recv")];
+  dsl_dataset_t* ds;
+  dsl_pool_t* dp;
+  int keeps_part = 0, error;
+
+  if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
+  (void)snprintf(clone, sizeof(clone), "%s/%s", dataset, recv_clone_name);
+  error = dsl_destroy_head(clone);
+  if (error != ENOENT) return (error);
+  error = dsl_pool_hold(dataset, FTAG, &dp);
+  if (error != 0) return (error);
+  error = dsl_dataset_hold(dp, dataset, FTAG, &ds);
+  if (error == 0) {
+    keeps_part = dsl_dataset_has_resume_receive_state(ds);
+    dsl_dataset_rele(ds, FTAG);
+  }
+  dsl_pool_rele(dp, FTAG);
+  if (error != 0 || !keeps_part) return (ENOENT);
+  return (dsl_destroy_head(dataset));
+}
+
+int iz_guid(const char* name, uint64_t* guid) {
+  zfs_bookmark_phys_t bookmark;
+  dsl_dataset_t* ds;
+  dsl_pool_t* dp;
+  int error = dsl_pool_hold(name, FTAG, &dp);
+
+  if (error != 0) return (error);
+  if (strchr(name, '#') != NULL) {
+    error = dsl_bookmark_lookup(dp, name, NULL, &bookmark);
+    if (error == 0) *guid = bookmark.zbm_guid;
+  } else if ((error = dsl_dataset_hold(dp, name, FTAG, &ds)) == 0) {
+    *guid = dsl_get_guid(ds);
+    dsl_dataset_rele(ds, FTAG);
+  }
+  dsl_pool_rele(dp, FTAG);
+  return (error == ESRCH ? ENOENT : error);
 }

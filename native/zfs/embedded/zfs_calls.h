@@ -89,11 +89,22 @@ int iz_key_load(iz_pool_t* pool, const char* dataset, const uint8_t* key);
 int iz_key_unload(iz_pool_t* pool, const char* dataset);
 int iz_key_change(iz_pool_t* pool, const char* dataset, const uint8_t* key);
 
-/* stream.c. `from` may be NULL. */
-int iz_send(iz_pool_t* pool, const char* snapshot, const char* from, int compressed, int raw,
-            int fd);
+/* stream.c */
+typedef struct iz_stream {
+  const char* from; /* a snapshot or bookmark; NULL: everything */
+  int embedded;
+  int large_blocks; /* records over 128K stay whole, in the stream and at the other end */
+  int compressed;
+  int raw;
+  uint64_t object, offset; /* where to go on; 0, 0 is the start */
+} iz_stream_t;
+int iz_send(iz_pool_t* pool, const char* snapshot, const iz_stream_t* stream, int fd);
 int iz_receive(iz_pool_t* pool, const char* dataset, const char* snapshot_name, int force,
                int resumable, int fd);
+/* Drops what a resumable receive kept; ENOENT when there is nothing. */
+int iz_receive_abort(iz_pool_t* pool, const char* dataset);
+/* Of a snapshot or bookmark. */
+int iz_guid(const char* name, uint64_t* guid);
 
 /* properties.c: `iz_properties_set` checks all values before it changes any; what it does not
  * like is described in `problem`. */

@@ -17,6 +17,8 @@
 #include <zfeature_common.h>
 #include <zfs_prop.h>
 
+#include "../stream_begin.h"
+
 #define FIRST_ANSWER_BYTES (256 << 10)
 #define MOST_ANSWER_BYTES (256 << 20)
 
@@ -280,4 +282,15 @@ int kz_set_properties(const char* name, nvlist_t* properties) {
   if (errors != NULL) nvlist_free(errors);
   free(zc);
   return (error);
+}
+
+int kz_receive(const char* snapshot, int force, int resumable, int fd) {
+  dmu_replay_record_t begin;
+  int error = iz_stream_begin(fd, &begin);
+
+  if (error != 0) return (error);
+  /* "raw" only means the newer ioctl, which takes any stream; what this one is stands in itself. */
+  error =
+      lzc_receive_with_header(snapshot, NULL, NULL, force != 0, resumable != 0, B_TRUE, fd, &begin);
+  return (iz_stream_error(&begin, error));
 }

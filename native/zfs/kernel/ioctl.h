@@ -52,6 +52,9 @@ int kz_next(const char* parent, int snapshots, uint64_t* cursor, char* name,
 int kz_change_key(const char* name, struct nvlist* properties, uint8_t* key, size_t size);
 int kz_set_properties(const char* name, struct nvlist* properties);
 
+/* A stream of zfs-send(8) from a file, pipe or socket. */
+int kz_receive(const char* snapshot, int force, int resumable, int fd);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #include "../error_numbers.h"
 #include "../errors.h"
 #include "../property_text.h"
+#include "ioctl.h"
 
 namespace ipfs_zfs::kernel {
 
@@ -61,6 +62,14 @@ std::string mountpoint_in(const std::string& dataset, nvlist* stats) {
 }
 
 }  // namespace
+
+Result<Nvlist> stats_of(const std::string& dataset) {
+  nvlist* raw = nullptr;
+  const int error = own_error(kz_dataset_stats(dataset.c_str(), &raw));
+  Nvlist stats(raw);
+  if (error != 0) return make_error(error, dataset);
+  return stats;
+}
 
 Properties properties_in(const std::string& dataset, nvlist* stats) {
   Properties properties;

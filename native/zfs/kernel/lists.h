@@ -18,6 +18,8 @@ int first_error(nvlist* errors, int error);
 
 // Text as zfsprops(7) spells it, checked. kInvalid says which is wrong.
 Result<Nvlist> property_list(const Properties& properties);
+// What the kernel says of a dataset or snapshot, as the next three take it.
+Result<Nvlist> stats_of(const std::string& dataset);
 Properties properties_in(const std::string& dataset, nvlist* stats);
 DatasetStatus status_in(const std::string& name, nvlist* stats);
 uint64_t property_number(nvlist* stats, const char* name);

@@ -43,14 +43,6 @@ std::string snapshot_of(const std::string& name) {
   return at == std::string::npos ? "" : name.substr(at + 1);
 }
 
-Result<Nvlist> stats_of(const std::string& dataset) {
-  nvlist* raw = nullptr;
-  const int error = own_error(kz_dataset_stats(dataset.c_str(), &raw));
-  Nvlist stats(raw);
-  if (error != 0) return make_error(error, dataset);
-  return stats;
-}
-
 // Who holds a lock of flock(2) on this folder, from the kernel's own list.
 std::string owner_of(int fd) {
   struct stat folder;

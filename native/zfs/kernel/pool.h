@@ -44,6 +44,7 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
   Status change_key(const std::string& dataset, const Key32& key) override;
   Status send(const std::string& snapshot, const SendOptions& options, int fd) override;
   Status receive(const std::string& snapshot, const ReceiveOptions& options, int fd) override;
+  Status abort_receive(const std::string& dataset) override;
   Status scrub_start() override;
   Status scrub_stop() override;
   std::vector<DamagedRecord> damaged_records() override;

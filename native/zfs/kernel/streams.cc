@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "../errors.h"
+#include "../stream_plan.h"
 #include "ioctl.h"
 #include "lists.h"
 #include "mounts.h"
@@ -18,6 +19,27 @@ namespace {
 
 std::string dataset_of(const std::string& snapshot) {
   return snapshot.substr(0, snapshot.find('@'));
+}
+
+Result<uint64_t> guid_of_bookmark(const std::string& name) {
+  const size_t at = name.find('#');
+  Nvlist wanted(fnvlist_alloc());
+  fnvlist_add_boolean(wanted.get(), "guid");
+  nvlist *raw = nullptr, *bookmark = nullptr;
+  const int error = own_error(lzc_get_bookmarks(name.substr(0, at).c_str(), wanted.get(), &raw));
+  Nvlist bookmarks(raw);
+  if (error != 0) return make_error(error, name);
+  if (nvlist_lookup_nvlist(raw, name.c_str() + at + 1, &bookmark) != 0) {
+    return make_error(ENOENT, name);
+  }
+  return property_number(bookmark, "guid");
+}
+
+Result<uint64_t> guid_of(const std::string& name) {
+  if (name.find('#') != std::string::npos) return guid_of_bookmark(name);
+  const Result<Nvlist> stats = stats_of(name);
+  if (!stats) return stats.error();
+  return property_number(stats->get(), "guid");
 }
 
 }  // namespace
@@ -121,15 +143,18 @@ Status KernelPool::send(const std::string& snapshot, const SendOptions& options,
   if (!usable()) return usable();
   Status named = check_name(snapshot, true);
   if (!named) return named;
-  // As in the embedded engine, records over 128K stay whole.
-  int flags = LZC_SEND_FLAG_EMBED_DATA | LZC_SEND_FLAG_LARGE_BLOCK;
-  if (options.compressed || options.raw) flags |= LZC_SEND_FLAG_COMPRESS;
-  if (options.raw) flags |= LZC_SEND_FLAG_RAW;
-  const int error =
-      own_error(lzc_send(snapshot.c_str(), options.from.empty() ? nullptr : options.from.c_str(),
-                         fd, static_cast<lzc_send_flags>(flags)));
+  const Result<StreamPlan> plan = plan_stream(snapshot, options, guid_of);
+  if (!plan) return plan.error();
+  int flags = 0;
+  if (plan->embedded) flags |= LZC_SEND_FLAG_EMBED_DATA;
+  if (plan->large_blocks) flags |= LZC_SEND_FLAG_LARGE_BLOCK;
+  if (plan->compressed) flags |= LZC_SEND_FLAG_COMPRESS;
+  if (plan->raw) flags |= LZC_SEND_FLAG_RAW;
+  const int error = own_error(
+      lzc_send_resume(snapshot.c_str(), options.from.empty() ? nullptr : options.from.c_str(), fd,
+                      static_cast<lzc_send_flags>(flags), plan->object, plan->offset));
   if (error == EPERM) {
-    return not_allowed("send " + snapshot, options.raw ? "send:raw" : "send", dataset_of(snapshot));
+    return not_allowed("send " + snapshot, plan->raw ? "send:raw" : "send", dataset_of(snapshot));
   }
   return status_of(error, "cannot send " + snapshot);
 }
@@ -141,14 +166,30 @@ Status KernelPool::receive(const std::string& snapshot, const ReceiveOptions& op
   if (!named) return named;
   const std::string dataset = dataset_of(snapshot);
   if (has_open_files(dataset)) return make_error(EBUSY, "cannot receive " + snapshot);
-  const auto take = options.resumable ? lzc_receive_resumable : lzc_receive;
-  // "raw" only means the newer ioctl, which takes any stream; what this one is stands in itself.
-  const int error = own_error(
-      take(snapshot.c_str(), nullptr, nullptr, options.force ? B_TRUE : B_FALSE, B_TRUE, fd));
+  const int error = own_error(kz_receive(snapshot.c_str(), options.force, options.resumable, fd));
   if (error == EPERM) return not_allowed("receive " + snapshot, "receive,create,mount", dataset);
   if (error != 0) return receive_error(error, snapshot);
   (void)ensure_mounted(dataset);
   return {};
+}
+
+// A new dataset holds it itself, an old one in a hidden clone.
+Status KernelPool::abort_receive(const std::string& dataset) {
+  std::shared_lock lock(gate_);
+  if (!usable()) return usable();
+  Status named = check_name(dataset, false);
+  if (!named) return named;
+  int error = own_error(lzc_destroy((dataset + "/%recv").c_str()));
+  if (error == ENOENT) {
+    const Result<Nvlist> stats = stats_of(dataset);
+    if (!stats || !nvlist_exists(stats->get(), "receive_resume_token")) {
+      return nothing_kept(dataset);
+    }
+    error = own_error(lzc_destroy(dataset.c_str()));
+  }
+  const std::string what = "drop what was received of " + dataset;
+  if (error == EPERM) return not_allowed(what, "destroy,mount", dataset);
+  return status_of(error, "cannot " + what);
 }
 
 }  // namespace ipfs_zfs::kernel
