@@ -61,6 +61,7 @@
         "native/zfs/kernel/pool.cc",
         "native/zfs/kernel/streams.cc",
         "native/zfs/labels.cc",
+        "native/zfs/names.cc",
         "native/zfs/pool_lock.cc",
         "native/zfs/pool_status.cc",
         "native/zfs/vdev_tree.cc"
