@@ -62,6 +62,7 @@
         "native/zfs/kernel/pool.cc",
         "native/zfs/kernel/streams.cc",
         "native/zfs/labels.cc",
+        "native/zfs/names.cc",
         "native/zfs/pool_lock.cc",
         "native/zfs/pool_status.cc",
         "native/zfs/stream_plan.cc",

@@ -49,9 +49,10 @@ export const native: Native = {
     return new NativePool(await settled(addon().openPool({ ...options, engine })))
   },
 
-  kernelHasPool(name) {
+  kernelHasPool(name, vdevs = []) {
     checkString(name, 'the name of a pool')
-    return addon().kernelHasPool(name)
+    checkVdevs(vdevs, 0)
+    return addon().kernelHasPool(name, vdevs)
   },
 
   async importPool(name, vdevs) {

@@ -151,8 +151,9 @@ Napi::Value export_pool(const Napi::CallbackInfo& info) {
 
 Napi::Value kernel_has_pool(const Napi::CallbackInfo& info) {
   const std::string name = string_from(info[0]);
+  const std::vector<std::string> vdevs = strings_from(info[1]);
   if (info.Env().IsExceptionPending()) return {};
-  return Napi::Boolean::New(info.Env(), kernel::has_pool(name));
+  return Napi::Boolean::New(info.Env(), kernel::has_pool(name, vdevs));
 }
 
 Napi::Value close_pool(const Napi::CallbackInfo& info) {

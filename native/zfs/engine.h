@@ -10,7 +10,7 @@
 
 namespace ipfs_zfs {
 
-// kAuto: the kernel when it has imported a pool of the name, else embedded.
+// kAuto: the kernel when it has imported the pool (not another one of its name), else embedded.
 enum class Engine : uint8_t { kEmbedded, kKernel, kAuto };
 
 struct EngineOptions {

@@ -28,7 +28,7 @@ const char* advice(int error) {
     case EDQUOT: return "its quota is used up; raise the quota or delete something";
     case EACCES:
     case EPERM: return "no permission; run as the owner of the device or file";
-    case EROFS: return "the file system it lies on is read-only";
+    case EROFS: return "the file system it lies on is read-only; make it writable";
     case ENAMETOOLONG: return "the name is too long";
     case ENOTDIR: return "a part of the path is a file, not a folder";
     case EISDIR: return "it is a folder, not a file";
@@ -73,6 +73,10 @@ ErrorCode error_code(int error) {
 Error make_error(int error, const std::string& what) {
   return {error_code(error), what + ": " + advice(error)};
 }
+
+Error pool_closed() { return {ErrorCode::kClosed, "the pool was closed; open it again"}; }
+
+Error bad_key_size() { return {ErrorCode::kInvalid, "a key has 32 bytes"}; }
 
 Error receive_error(int error, const std::string& snapshot) {
   const std::string what = "cannot receive " + snapshot;

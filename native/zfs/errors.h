@@ -12,6 +12,12 @@ ErrorCode error_code(int error);
 // "`what`: reason; what to do".
 Error make_error(int error, const std::string& what);
 
+// What every call says after close().
+Error pool_closed();
+
+// Of a wrapping key that is not of 32 bytes.
+Error bad_key_size();
+
 // Of a stream that could not be received, or a key that did not fit.
 Error receive_error(int error, const std::string& snapshot);
 Error nothing_kept(const std::string& dataset);  // of a stream that was cut

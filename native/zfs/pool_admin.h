@@ -81,6 +81,7 @@ struct DamagedRecord {
 
 // A wrapping key of native encryption: 32 bytes (keyformat=raw). Empty: none.
 using Key32 = std::vector<uint8_t>;
+inline constexpr size_t kKeyBytes = 32;
 
 struct SendOptions {
   std::string from;         // an older snapshot, or a bookmark: only what changed since

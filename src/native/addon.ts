@@ -38,7 +38,7 @@ interface Addon {
   setFileFault?: (path: string, fault: FileFault) => void
   createPool(options: PoolCreateOptions & { engine: Engine }): Promise<PoolHandle>
   openPool(options: PoolOpenOptions & { engine: Engine }): Promise<PoolHandle>
-  kernelHasPool(name: string): boolean
+  kernelHasPool(name: string, vdevs: string[]): boolean
   importPool(name: string, vdevs: string[]): Promise<void>
   exportPool(name: string): Promise<void>
   closePool(pool: PoolHandle): Promise<void>

@@ -348,8 +348,8 @@ export interface Catalog {
 export interface Native {
   createPool(options: PoolCreateOptions): Promise<Pool>
   openPool(options: PoolOpenOptions): Promise<Pool>
-  /** Has this machine's kernel imported a pool of this name? */
-  kernelHasPool(name: string): boolean
+  /** Has this machine's kernel imported a pool of this name, and is it the one on these vdevs? */
+  kernelHasPool(name: string, vdevs?: string[]): boolean
   /** Has the kernel import a pool, to stay, and mount its datasets. */
   importPool(name: string, vdevs: string[]): Promise<void>
   /** Has the kernel unmount and export a pool, so that the embedded engine can open it. */

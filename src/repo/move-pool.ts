@@ -11,7 +11,7 @@ export async function importPool(native: Native, folder: string, engine: Engine)
   const { name, vdevs } = config.pool
   if (engine === 'kernel') {
     await native.importPool(name, vdevs)
-  } else if (!native.kernelHasPool(name)) {
+  } else if (!native.kernelHasPool(name, vdevs)) {
     await openAndClose(native, config)
   } else if (engine === 'embedded') {
     throw new PoolInUseError(
@@ -25,8 +25,8 @@ export async function importPool(native: Native, folder: string, engine: Engine)
 /** Takes a repo's pool out of whatever engine has it, so that another machine or engine may. */
 export async function exportPool(native: Native, folder: string): Promise<string> {
   const config = await configOf(folder)
-  const { name } = config.pool
-  await (native.kernelHasPool(name) ? native.exportPool(name) : openAndClose(native, config))
+  const { name, vdevs } = config.pool
+  await (native.kernelHasPool(name, vdevs) ? native.exportPool(name) : openAndClose(native, config))
   return name
 }
 

@@ -15,6 +15,7 @@ const CODES = new Map<number, string>([
 const IOERR_CORRUPTFS = 10 | (33 << 8)
 
 const HINTS = new Map<string, string>([
+  ['ERR_NOT_WRITABLE', 'the dataset has become read-only: run `zfs set readonly=off` for it'],
   ['ERR_NO_SPACE', 'the pool is full: delete blocks or records, then try again'],
   ['ERR_CORRUPT', 'the records are damaged: roll back to a snapshot'],
   ['ERR_POOL_IN_USE', 'the records are open elsewhere in this process: close that repo first']

@@ -53,6 +53,24 @@ for (const sizeBytes of [262_144, 10_000]) {
   })
 }
 
+test('a quota: the error says so, and what is deleted makes room', async () => {
+  const temp = await tempRepo({ durability: 'flush' })
+  const { blockstore } = temp.repo
+  await temp.repo.zfs.setProperties({ quota: '48M' })
+  const stored = await fill(async ({ cid, bytes }) => blockstore.put(cid, bytes), 262_144)
+  assert.ok(stored.length > 0)
+  const half = stored.splice(0, Math.ceil(stored.length / 2))
+  await collect(blockstore.deleteMany(half.map(({ cid }) => cid)))
+  await temp.repo.flush()
+  const more = randomBlocks(5, 262_144)
+  await collect(blockstore.putMany(more))
+  await temp.reopen()
+  const report = await temp.repo.verify()
+  assert.ok(report.ok, JSON.stringify(report))
+  assert.is((await temp.repo.stat()).blocks, stored.length + more.length)
+  await temp.remove()
+})
+
 test('records: the error says so, and they can be deleted', async () => {
   const temp = await tempRepo({ durability: 'flush', pool: { sizeBytes: 64 * MIB } })
   const { blockstore, datastore } = temp.repo

@@ -10,6 +10,7 @@ import * as ipfsZfs from '../../src/index.ts'
 import { blockOf, whole } from '../blocks.ts'
 import { rejection } from '../rejection.ts'
 import { MIB, tempFolder, tempRepo } from '../temp-repo.ts'
+import { NEWER, useKnownFeature, useNewerFeature } from './newer-feature.ts'
 
 const { openRepo } = ipfsZfs
 const test = suite<{ folder: string; remove: () => Promise<void> }>('openRepo')
@@ -149,6 +150,21 @@ test('a damaged or newer configuration', async ({ folder }) => {
   await failsWith('CorruptError', { path: folder, create: true }, /"pool\.name" must be a name/)
   await writeFile(config, '{ "format": 99 }')
   await failsWith('NewerVersionError', { path: folder }, /format 99.*update/)
+})
+
+test('a pool with a feature that this ZFS does not have', async ({ folder }) => {
+  const { cid, bytes } = blockOf(new Uint8Array([1, 2, 3]))
+  const made = await openRepo({ path: folder, create: true, pool })
+  await made.blockstore.put(cid, bytes)
+  await made.close()
+  const image = join(folder, 'pool.img')
+  await useNewerFeature(image)
+  const says = new RegExp(`uses features .*\\(${NEWER}\\); open it with a newer one`)
+  await failsWith('NewerVersionError', { path: folder }, says)
+  await useKnownFeature(image)
+  const opened = await openRepo({ path: folder })
+  assert.equal(await whole(opened.blockstore.get(cid)), bytes)
+  await opened.close()
 })
 
 test('a repo that was left half made is made again', async ({ folder }) => {

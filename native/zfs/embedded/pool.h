@@ -61,8 +61,6 @@ class EmbeddedPool final : public PoolAdmin, public std::enable_shared_from_this
   void files_closed(const std::string& name);
 
   Status close_last();
-  Status check_name(const std::string& name, bool is_snapshot) const;
-  Status check_bookmark(const std::string& name) const;
   Result<std::vector<DatasetStatus>> list(const std::string& root, bool snapshots);
 
   // Calls hold it shared, closing holds it alone; `pool_` is null once closed.

@@ -1,5 +1,4 @@
 #include <libnvpair.h>
-#include <zfs_namecheck.h>
 
 #include <array>
 #include <cerrno>
@@ -8,16 +7,13 @@
 #include "dataset_files.h"
 #include "../errors.h"
 #include "../labels.h"
+#include "../names.h"
 #include "../pool_status.h"
 #include "../stream_plan.h"
 #include "pool.h"
 
 namespace ipfs_zfs::embedded {
 namespace {
-
-constexpr size_t kKeyBytes = 32;
-
-Error closed() { return {ErrorCode::kClosed, "the pool was closed; open it again"}; }
 
 // Names and values as the C face takes them. The strings stay the caller's.
 struct PropertyArrays {
@@ -36,8 +32,6 @@ std::vector<const char*> c_strings(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) pointers.push_back(text.c_str());
   return pointers;
 }
-
-Error bad_key_size() { return {ErrorCode::kInvalid, "a key has 32 bytes"}; }
 
 Error property_error(int error, const char* problem, const std::string& name) {
   if (problem[0] == '\0') return make_error(error, name);
@@ -63,10 +57,6 @@ Result<uint64_t> guid_of(const std::string& name) {
   const int error = iz_guid(name.c_str(), &guid);
   if (error != 0) return make_error(error, name);
   return guid;
-}
-
-std::string dataset_of(const std::string& snapshot) {
-  return snapshot.substr(0, snapshot.find('@'));
 }
 
 }  // namespace
@@ -112,26 +102,9 @@ Status EmbeddedPool::close_last() {
   return {};
 }
 
-Status EmbeddedPool::check_name(const std::string& name, bool is_snapshot) const {
-  namecheck_err_t why;
-  char what = 0;
-  const bool in_pool =
-      name == name_ || name.rfind(name_ + "/", 0) == 0 || name.rfind(name_ + "@", 0) == 0;
-  if (!in_pool) {
-    return Error{ErrorCode::kInvalid,
-                 "'" + name + "' is not in the pool '" + name_ + "'; give the full name"};
-  }
-  const bool has_at = name.find('@') != std::string::npos;
-  if (entity_namecheck(name.c_str(), &why, &what) != 0 || has_at != is_snapshot) {
-    return Error{ErrorCode::kInvalid,
-                 "'" + name + "' is no name for a " + (is_snapshot ? "snapshot" : "dataset")};
-  }
-  return {};
-}
-
 Result<PoolStatus> EmbeddedPool::status() {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   nvlist* raw = nullptr;
   const int error = iz_pool_stats(pool_, &raw);
   Nvlist stats(raw);
@@ -143,24 +116,15 @@ Result<PoolStatus> EmbeddedPool::status() {
 
 Status EmbeddedPool::clear_errors() {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   return status_of(iz_pool_clear(pool_), name_);
-}
-
-Status EmbeddedPool::check_bookmark(const std::string& name) const {
-  namecheck_err_t why;
-  char what = 0;
-  if (name.rfind(name_ + "#", 0) == 0 || name.rfind(name_ + "/", 0) == 0) {
-    if (bookmark_namecheck(name.c_str(), &why, &what) == 0) return {};
-  }
-  return Error{ErrorCode::kInvalid, "'" + name + "' is no name for a bookmark of this pool"};
 }
 
 Status EmbeddedPool::create_dataset(const std::string& name, const Properties& properties,
                                     const Key32& key) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(name, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, name, false);
   if (!named) return named;
   const PropertyArrays arrays(properties);
   std::array<char, 512> problem{};
@@ -185,8 +149,8 @@ Status EmbeddedPool::create_dataset(const std::string& name, const Properties& p
 
 Status EmbeddedPool::destroy_dataset(const std::string& name) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(name, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, name, false);
   if (!named) return named;
   const int error = iz_dataset_destroy(pool_, name.c_str());
   if (error == EEXIST || error == EBUSY) {
@@ -199,8 +163,8 @@ Status EmbeddedPool::destroy_dataset(const std::string& name) {
 
 Result<std::vector<DatasetStatus>> EmbeddedPool::list(const std::string& root, bool snapshots) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(root, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, root, false);
   if (!named) return named.error();
   std::vector<DatasetStatus> found;
   const int error = iz_dataset_each(pool_, root.c_str(), snapshots ? 1 : 0, add_status, &found);
@@ -218,8 +182,8 @@ Result<std::vector<DatasetStatus>> EmbeddedPool::list_snapshots(const std::strin
 
 Status EmbeddedPool::set_properties(const std::string& name, const Properties& properties) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(name, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, name, false);
   if (!named) return named;
   if (properties.empty()) return {};
   const PropertyArrays arrays(properties);
@@ -233,8 +197,8 @@ Status EmbeddedPool::set_properties(const std::string& name, const Properties& p
 
 Result<Properties> EmbeddedPool::get_properties(const std::string& name) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(name, name.find('@') != std::string::npos);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, name, name.find('@') != std::string::npos);
   if (!named) return named.error();
   Properties properties;
   const int error = iz_properties_each(
@@ -249,8 +213,8 @@ Result<Properties> EmbeddedPool::get_properties(const std::string& name) {
 
 Result<std::shared_ptr<DatasetFiles>> EmbeddedPool::open_files(const std::string& name) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(name, name.find('@') != std::string::npos);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, name, name.find('@') != std::string::npos);
   if (!named) return named.error();
 
   std::unique_lock files_lock(files_mutex_);
@@ -279,21 +243,21 @@ void EmbeddedPool::files_closed(const std::string& name) {
 
 Result<Txg> EmbeddedPool::open_txg() {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   return iz_open_txg(pool_);
 }
 
 Status EmbeddedPool::wait_durable(Txg txg) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   return status_of(iz_wait_synced(pool_, txg), "waiting for the pool " + name_);
 }
 
 Status EmbeddedPool::snapshot(const std::vector<std::string>& names) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   for (const std::string& name : names) {
-    Status named = check_name(name, true);
+    Status named = check_name(name_, name, true);
     if (!named) return named;
   }
   if (names.empty()) return {};
@@ -306,8 +270,8 @@ Status EmbeddedPool::snapshot(const std::vector<std::string>& names) {
 
 Status EmbeddedPool::rollback(const std::string& snapshot) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   const int error = iz_rollback(pool_, dataset_of(snapshot).c_str(), snapshot.c_str());
   if (error == EEXIST) {
@@ -319,9 +283,9 @@ Status EmbeddedPool::rollback(const std::string& snapshot) {
 
 Status EmbeddedPool::destroy_snapshots(const std::vector<std::string>& names) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   for (const std::string& name : names) {
-    Status named = check_name(name, true);
+    Status named = check_name(name_, name, true);
     if (!named) return named;
   }
   if (names.empty()) return {};
@@ -334,9 +298,9 @@ Status EmbeddedPool::destroy_snapshots(const std::vector<std::string>& names) {
 
 Status EmbeddedPool::clone(const std::string& snapshot, const std::string& name) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
-  if (named) named = check_name(name, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
+  if (named) named = check_name(name_, name, false);
   if (!named) return named;
   const int error = iz_clone(pool_, snapshot.c_str(), name.c_str());
   return status_of(error, "cannot clone " + snapshot + " to '" + name + "'");
@@ -344,16 +308,16 @@ Status EmbeddedPool::clone(const std::string& snapshot, const std::string& name)
 
 Status EmbeddedPool::hold(const std::string& snapshot, const std::string& tag) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   return status_of(iz_hold(pool_, snapshot.c_str(), tag.c_str()), "cannot hold " + snapshot);
 }
 
 Status EmbeddedPool::release(const std::string& snapshot, const std::string& tag) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   return status_of(iz_release(pool_, snapshot.c_str(), tag.c_str()),
                    "cannot release the hold " + tag + " of " + snapshot);
@@ -361,9 +325,9 @@ Status EmbeddedPool::release(const std::string& snapshot, const std::string& tag
 
 Status EmbeddedPool::bookmark(const std::string& snapshot, const std::string& name) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
-  if (named) named = check_bookmark(name);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
+  if (named) named = check_bookmark(name_, name);
   if (!named) return named;
   return status_of(iz_bookmark(pool_, snapshot.c_str(), name.c_str()),
                    "cannot make the bookmark " + name);
@@ -371,8 +335,8 @@ Status EmbeddedPool::bookmark(const std::string& snapshot, const std::string& na
 
 Status EmbeddedPool::load_key(const std::string& dataset, const Key32& key) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(dataset, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   if (key.size() != kKeyBytes) return bad_key_size();
   const int error = iz_key_load(pool_, dataset.c_str(), key.data());
@@ -381,8 +345,8 @@ Status EmbeddedPool::load_key(const std::string& dataset, const Key32& key) {
 
 Status EmbeddedPool::unload_key(const std::string& dataset) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(dataset, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   const int error = iz_key_unload(pool_, dataset.c_str());
   return error == 0 ? Status() : Status(key_error(error, dataset));
@@ -390,8 +354,8 @@ Status EmbeddedPool::unload_key(const std::string& dataset) {
 
 Status EmbeddedPool::change_key(const std::string& dataset, const Key32& key) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(dataset, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   if (key.size() != kKeyBytes) return bad_key_size();
   const int error = iz_key_change(pool_, dataset.c_str(), key.data());
@@ -400,8 +364,8 @@ Status EmbeddedPool::change_key(const std::string& dataset, const Key32& key) {
 
 Status EmbeddedPool::send(const std::string& snapshot, const SendOptions& options, int fd) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   const Result<StreamPlan> plan = plan_stream(snapshot, options, guid_of);
   if (!plan) return plan.error();
@@ -417,8 +381,8 @@ Status EmbeddedPool::send(const std::string& snapshot, const SendOptions& option
 
 Status EmbeddedPool::receive(const std::string& snapshot, const ReceiveOptions& options, int fd) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(snapshot, true);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   const int error =
       iz_receive(pool_, dataset_of(snapshot).c_str(), snapshot.c_str() + snapshot.find('@') + 1,
@@ -428,8 +392,8 @@ Status EmbeddedPool::receive(const std::string& snapshot, const ReceiveOptions& 
 
 Status EmbeddedPool::abort_receive(const std::string& dataset) {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
-  Status named = check_name(dataset, false);
+  if (pool_ == nullptr) return pool_closed();
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   const int error = iz_receive_abort(pool_, dataset.c_str());
   return error == ENOENT ? Status(nothing_kept(dataset))
@@ -438,7 +402,7 @@ Status EmbeddedPool::abort_receive(const std::string& dataset) {
 
 Status EmbeddedPool::scrub_start() {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   const int error = iz_pool_scrub(pool_, 1);
   if (error == EBUSY) return Error{ErrorCode::kBusy, "a scrub or resilver is running already"};
   return status_of(error, "cannot start a scrub of " + name_);
@@ -446,7 +410,7 @@ Status EmbeddedPool::scrub_start() {
 
 Status EmbeddedPool::scrub_stop() {
   std::shared_lock lock(gate_);
-  if (pool_ == nullptr) return closed();
+  if (pool_ == nullptr) return pool_closed();
   const int error = iz_pool_scrub(pool_, 0);
   if (error == ENOENT) return Error{ErrorCode::kNotFound, "no scrub is running"};
   return status_of(error, "cannot stop the scrub of " + name_);

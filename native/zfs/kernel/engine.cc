@@ -109,8 +109,10 @@ std::shared_ptr<KernelPool> hold(const std::string& name, bool export_at_close) 
 
 }  // namespace
 
-bool has_pool(const std::string& name) {
-  return kernels_pool_guid(name) != 0 || (kz_start() == 0 && imported_guid(name) != 0);
+bool has_pool(const std::string& name, const std::vector<std::string>& vdevs) {
+  uint64_t guid = kernels_pool_guid(name);
+  if (guid == 0 && kz_start() == 0) guid = imported_guid(name);
+  return guid != 0 && check_same(name, vdevs, guid).ok();
 }
 
 Result<std::shared_ptr<PoolAdmin>> create_pool(const PoolCreate& create) {

@@ -177,6 +177,19 @@ int kz_pool_stats(const char* name, nvlist_t** stats) {
   return (error);
 }
 
+int kz_pool_is_readonly(const char* name) {
+  zfs_cmd_t* zc = make_command(name);
+  nvlist_t *props = NULL, *entry = NULL;
+  uint64_t value = 0;
+
+  (void)call_for_list(ZFS_IOC_POOL_GET_PROPS, zc, &props);
+  if (props != NULL && nvlist_lookup_nvlist(props, "readonly", &entry) == 0)
+    (void)nvlist_lookup_uint64(entry, ZPROP_VALUE, &value);
+  nvlist_free(props);
+  free(zc);
+  return (value != 0);
+}
+
 int kz_pool_scrub(const char* name, int start) {
   zfs_cmd_t* zc = make_command(name);
   int error;

@@ -27,6 +27,8 @@ int kz_pool_create(const char* name, struct nvlist* vdev_root);
 int kz_pool_import(const char* name, struct nvlist* config, int stays, struct nvlist** result);
 int kz_pool_export(const char* name);
 int kz_pool_stats(const char* name, struct nvlist** stats);
+/* Imported with readonly=on? Not when that cannot be told. */
+int kz_pool_is_readonly(const char* name);
 int kz_pool_scrub(const char* name, int start);
 int kz_pool_clear(const char* name);
 

@@ -92,6 +92,15 @@ uint64_t property_number(nvlist* stats, const char* name) {
   return nvlist_lookup_uint64(entry, ZPROP_VALUE, &number) == 0 ? number : 0;
 }
 
+std::string property_source(nvlist* stats, const char* name) {
+  nvlist* entry = nullptr;
+  const char* source = "";
+  if (nvlist_lookup_nvlist(stats, name, &entry) == 0) {
+    (void)nvlist_lookup_string(entry, ZPROP_SOURCE, &source);
+  }
+  return source;
+}
+
 DatasetStatus status_in(const std::string& name, nvlist* stats) {
   DatasetStatus status;
   status.name = name;
@@ -105,8 +114,6 @@ DatasetStatus status_in(const std::string& name, nvlist* stats) {
   status.compress_ratio = static_cast<double>(property_number(stats, "compressratio")) / 100.0;
   return status;
 }
-
-Error bad_key_size() { return {ErrorCode::kInvalid, "a key has 32 bytes"}; }
 
 void add_key_properties(nvlist* properties, bool is_new_dataset) {
   if (is_new_dataset) fnvlist_add_uint64(properties, "encryption", ZIO_CRYPT_ON);

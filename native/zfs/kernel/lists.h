@@ -23,9 +23,9 @@ Result<Nvlist> stats_of(const std::string& dataset);
 Properties properties_in(const std::string& dataset, nvlist* stats);
 DatasetStatus status_in(const std::string& name, nvlist* stats);
 uint64_t property_number(nvlist* stats, const char* name);
+// The dataset that it is inherited from, or set on; "" for a default.
+std::string property_source(nvlist* stats, const char* name);
 
-inline constexpr size_t kKeyBytes = 32;
-Error bad_key_size();
 // What a new key says of itself; for a new dataset also that it is encrypted.
 void add_key_properties(nvlist* properties, bool is_new_dataset);
 

@@ -146,7 +146,7 @@ Status MountedFiles::search(const std::string& folder, FileId file) {
   return cannot(ENOENT, "", "file " + std::to_string(file));
 }
 
-Result<std::shared_ptr<MountedFiles::OpenFile>> MountedFiles::use(FileId file) {
+Result<std::shared_ptr<MountedFiles::OpenFile>> MountedFiles::use(FileId file, Use what) {
   bool is_known = false;
   {
     std::shared_lock lock(files_mutex_);
@@ -164,13 +164,17 @@ Result<std::shared_ptr<MountedFiles::OpenFile>> MountedFiles::use(FileId file) {
   Known& known = found->second;
   if (known.open != nullptr) return known.open;
   if (open_files_ >= kMaxOpenFiles) close_unused();
-  const int fd = openat(root_, known.path.c_str(), kOpenFlags | (readonly_ ? O_RDONLY : O_RDWR));
+  int fd = openat(root_, known.path.c_str(), kOpenFlags | (readonly_ ? O_RDONLY : O_RDWR));
+  // It became read-only: what is there can be read, and nothing of that is kept for later.
+  const bool is_passing = fd < 0 && errno == EROFS && what == Use::kRead;
+  if (is_passing) fd = openat(root_, known.path.c_str(), kOpenFlags | O_RDONLY);
   if (fd < 0) return cannot(errno, "cannot open ", known.path);
   auto open = std::make_shared<OpenFile>(fd);
   struct stat info;
   if (fstat(fd, &info) != 0 || info.st_ino != file) {
     return cannot(ENOENT, "", known.path);  // somebody put another one in its place
   }
+  if (is_passing) return open;
   known.open = open;
   open_files_++;
   return open;
@@ -250,7 +254,7 @@ Result<FileId> MountedFiles::lookup(std::string_view path) {
 }
 
 Result<FileInfo> MountedFiles::info(FileId file) {
-  const auto open = use(file);
+  const auto open = use(file, Use::kRead);
   if (!open) return open.error();
   struct stat info;
   if (fstat((*open)->fd, &info) != 0) return cannot(errno, "", "file " + std::to_string(file));
@@ -348,7 +352,7 @@ Status MountedFiles::truncate(FileId file, uint64_t size_bytes) {
   const Status may = may_change();
   if (!may) return may;
   if (size_bytes > kFileMaxBytes) return invalid("the size is over 2^62 bytes");
-  const auto open = use(file);
+  const auto open = use(file, Use::kWrite);
   if (!open) return open.error();
   if (ftruncate((*open)->fd, static_cast<off_t>(size_bytes)) != 0) {
     return cannot(errno, "cannot truncate ", "file " + std::to_string(file));
@@ -409,7 +413,7 @@ Result<Txg> MountedFiles::apply(std::span<const FileOp> ops) {
   std::unordered_map<FileId, std::shared_ptr<OpenFile>> opened;
   for (const FileOp& op : ops) {
     if (opened.contains(op.file)) continue;
-    auto open = use(op.file);
+    auto open = use(op.file, Use::kWrite);
     if (!open) return open.error();
     opened.emplace(op.file, *std::move(open));
   }
@@ -473,7 +477,7 @@ ErrorCode MountedFiles::read_error(int error, FileId file, const OpenFile& open,
 }
 
 Status MountedFiles::read(FileId file, std::span<ReadOp> ops) {
-  const auto open = use(file);
+  const auto open = use(file, Use::kRead);
   if (!open) return open.error();
   for (const ReadOp& op : ops) {
     if (is_out_of_range(op.offset_bytes, op.length_bytes)) {
@@ -500,7 +504,7 @@ Status MountedFiles::wait_durable(Txg txg) {
 
 // No call of the kernel gives a block pointer away; whoever asks reads the record instead.
 Result<RecordPointer> MountedFiles::record_pointer(FileId file, uint64_t) {
-  const auto open = use(file);
+  const auto open = use(file, Use::kRead);
   if (!open) return open.error();
   return invalid("the kernel engine cannot see block pointers");
 }

@@ -110,7 +110,8 @@ class MountedFiles final : public DatasetFiles {
   };
 
   Status may_change() const;
-  Result<std::shared_ptr<OpenFile>> use(FileId file);
+  enum class Use : uint8_t { kWrite, kRead };
+  Result<std::shared_ptr<OpenFile>> use(FileId file, Use what);
   Status search(const std::string& folder, FileId file);
   void know(FileId file, std::string path);
   void forget(FileId file);

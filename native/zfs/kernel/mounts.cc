@@ -1,6 +1,7 @@
 #include "mounts.h"
 
 #include <sys/mount.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -37,25 +38,38 @@ std::string value_of(const Properties& properties, const char* name) {
   return found == properties.end() ? "" : found->second;
 }
 
+// A line, by proc_pid_mountinfo(5): number parent major:minor root path options … - type source
+// options.
+std::optional<Mount> parse_line(const std::string& line) {
+  std::istringstream fields(line);
+  std::string number, parent, root, path, options, field, type, dataset, more;
+  unsigned major_number = 0, minor_number = 0;
+  char colon = 0;
+  fields >> number >> parent >> major_number >> colon >> minor_number >> root >> path >> options;
+  while (fields >> field && field != "-") continue;
+  if (!(fields >> type >> dataset >> more) || type != "zfs") return std::nullopt;
+  const auto is_readonly = [](const std::string& words) {
+    return words == "ro" || words.rfind("ro,", 0) == 0;
+  };
+  return Mount{unescape(dataset), unescape(path), makedev(major_number, minor_number), root == "/",
+               is_readonly(options) || is_readonly(more)};
+}
+
 }  // namespace
 
 std::vector<Mount> mounts_of(const std::string& pool) {
   std::vector<Mount> mounts;
-  std::ifstream list("/proc/self/mounts");
+  std::ifstream list("/proc/self/mountinfo");
   for (std::string line; std::getline(list, line);) {
-    std::istringstream fields(line);
-    std::string dataset, path, type, options;
-    fields >> dataset >> path >> type >> options;
-    if (type != "zfs" || !is_in(pool, unescape(dataset))) continue;
-    const bool readonly = options == "ro" || options.rfind("ro,", 0) == 0;
-    mounts.push_back({unescape(dataset), unescape(path), readonly});
+    std::optional<Mount> found = parse_line(line);
+    if (found && is_in(pool, found->dataset)) mounts.push_back(*std::move(found));
   }
   return mounts;
 }
 
 std::optional<Mount> mount_of(const std::string& dataset) {
   for (const Mount& mounted : mounts_of(dataset)) {
-    if (mounted.dataset == dataset) return mounted;
+    if (mounted.dataset == dataset && mounted.is_whole) return mounted;
   }
   return std::nullopt;
 }
@@ -88,6 +102,17 @@ Status mount(const std::string& dataset, const Properties& properties) {
   }
 }
 
+namespace {
+
+// Snapshots come back by themselves when they are looked at.
+void mount_again(const Mount& gone) {
+  if (!gone.is_whole || gone.dataset.find('@') != std::string::npos) return;
+  const unsigned long flags = gone.readonly ? MS_RDONLY : 0;
+  (void)::mount(gone.dataset.c_str(), gone.path.c_str(), "zfs", flags, "");
+}
+
+}  // namespace
+
 Status unmount(const Mount& mounted) {
   if (umount2(mounted.path.c_str(), 0) == 0) return {};
   if (errno == EPERM) {
@@ -103,10 +128,16 @@ Status unmount(const Mount& mounted) {
 }
 
 Status unmount_all(const std::string& dataset) {
-  std::vector<Mount> mounts = mounts_of(dataset);
-  for (auto mounted = mounts.rbegin(); mounted != mounts.rend(); ++mounted) {
-    const Status unmounted = unmount(*mounted);
-    if (!unmounted) return unmounted;
+  std::vector<Mount> left = mounts_of(dataset);
+  std::vector<Mount> gone;
+  while (!left.empty()) {
+    const Status unmounted = unmount(left.back());
+    if (!unmounted) {
+      for (auto mounted = gone.rbegin(); mounted != gone.rend(); ++mounted) mount_again(*mounted);
+      return unmounted;
+    }
+    gone.push_back(std::move(left.back()));
+    left.pop_back();
   }
   return {};
 }

@@ -8,18 +8,19 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include <zfs_namecheck.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "../error_numbers.h"
 #include "../errors.h"
 #include "../file_limits.h"
 #include "../labels.h"
+#include "../names.h"
 #include "../pool_status.h"
 #include "engine.h"
 #include "ioctl.h"
@@ -30,18 +31,7 @@
 namespace ipfs_zfs::kernel {
 namespace {
 
-Error closed() { return {ErrorCode::kClosed, "the pool was closed; open it again"}; }
-
-std::string dataset_of(const std::string& snapshot) {
-  return snapshot.substr(0, snapshot.find('@'));
-}
-
 std::string parent_of(const std::string& dataset) { return dataset.substr(0, dataset.rfind('/')); }
-
-std::string snapshot_of(const std::string& name) {
-  const size_t at = name.find('@');
-  return at == std::string::npos ? "" : name.substr(at + 1);
-}
 
 // Who holds a lock of flock(2) on this folder, from the kernel's own list.
 std::string owner_of(int fd) {
@@ -58,6 +48,75 @@ std::string owner_of(int fd) {
     if (kind == "FLOCK" && where == wanted) return "process " + pid;
   }
   return "another process";
+}
+
+// An open folder, closed unless it is released.
+class Folder {
+ public:
+  explicit Folder(int fd) : fd_(fd) {}
+  Folder(Folder&& other) noexcept : fd_(other.release()) {}
+  Folder& operator=(Folder&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Folder() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+Result<Folder> open_root(const Mount& mounted) {
+  const int fd = open(mounted.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return make_error(errno, "cannot open " + mounted.path);
+  Folder folder(fd);
+  struct stat info;
+  if (fstat(fd, &info) != 0) return make_error(errno, "cannot open " + mounted.path);
+  if (info.st_dev == mounted.device) return folder;
+  return Error{ErrorCode::kInvalid,
+               mounted.path + " does not show '" + mounted.dataset +
+                   "': another file system is mounted over it, or it was unmounted just now; "
+                   "unmount what lies over it, and try again"};
+}
+
+Result<Folder> open_snapshot(const Folder& root, const std::string& snapshot,
+                             const std::string& path) {
+  const std::string below = ".zfs/snapshot/" + snapshot + "/.";
+  const int fd = openat(root.fd(), below.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return make_error(errno, "cannot open " + path + "/" + below);
+  return Folder(fd);
+}
+
+Error readonly_property(const std::string& dataset, nvlist* stats) {
+  const std::string source = property_source(stats, "readonly");
+  return {ErrorCode::kNotWritable, "'" + dataset + "' is read-only: run `zfs set readonly=off " +
+                                       (source.empty() ? dataset : source) + "`"};
+}
+
+Error readonly_mount(const std::string& pool, const Mount& mounted) {
+  const std::string what = "'" + mounted.dataset + "' is read-only: ";
+  if (kz_pool_is_readonly(pool.c_str())) {
+    return {ErrorCode::kNotWritable, what + "its pool was imported so; run `zpool export " + pool +
+                                         "` and import it without readonly=on"};
+  }
+  return {ErrorCode::kNotWritable,
+          what + "it is mounted so; run `mount -o remount,rw " + mounted.path + "`"};
+}
+
+// For this process alone, which must be able to write there.
+Status claim(const Folder& root, const Mount& mounted) {
+  if (flock(root.fd(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return make_error(errno, "cannot lock " + mounted.path);
+    return Error{ErrorCode::kInUse, "'" + mounted.dataset + "' is in use by " +
+                                        owner_of(root.fd()) + "; stop it, or use another dataset"};
+  }
+  if (faccessat(root.fd(), ".", W_OK | X_OK, AT_EACCESS) == 0) return {};
+  return Error{ErrorCode::kNotWritable, mounted.path +
+                                            " cannot be written; have its owner run `chown -R " +
+                                            std::to_string(geteuid()) + " " + mounted.path + "`"};
 }
 
 }  // namespace
@@ -132,30 +191,21 @@ Status KernelPool::close_last() {
                                          "before closing the pool"};
     }
   }
-  Status done = sync();
-  if (done && export_at_close_) done = export_pool(name_);
-  if (done) is_open_ = false;
-  return done;
-}
-
-Status KernelPool::usable() const { return is_open_ ? Status() : Status(closed()); }
-
-Status KernelPool::check_name(const std::string& name, bool is_snapshot) const {
-  namecheck_err_t why;
-  char what = 0;
-  const bool in_pool =
-      name == name_ || name.rfind(name_ + "/", 0) == 0 || name.rfind(name_ + "@", 0) == 0;
-  if (!in_pool) {
-    return Error{ErrorCode::kInvalid,
-                 "'" + name + "' is not in the pool '" + name_ + "'; give the full name"};
+  const Status synced = sync();
+  // Nothing waits for one that is read-only, or that somebody exported meanwhile.
+  const bool had_none = !synced && (synced.error().code == ErrorCode::kNotFound ||
+                                    kz_pool_is_readonly(name_.c_str()));
+  if (!synced && !had_none) return synced;
+  if (export_at_close_) {
+    const Status exported = export_pool(name_);
+    // All is on disk: somebody who looks into its folders only keeps it imported.
+    if (!exported && exported.error().code != ErrorCode::kBusy) return exported;
   }
-  const bool has_at = name.find('@') != std::string::npos;
-  if (entity_namecheck(name.c_str(), &why, &what) != 0 || has_at != is_snapshot) {
-    return Error{ErrorCode::kInvalid,
-                 "'" + name + "' is no name for a " + (is_snapshot ? "snapshot" : "dataset")};
-  }
+  is_open_ = false;
   return {};
 }
+
+Status KernelPool::usable() const { return is_open_ ? Status() : Status(pool_closed()); }
 
 Status KernelPool::sync() {
   Nvlist options(fnvlist_alloc());
@@ -188,20 +238,11 @@ Status KernelPool::clear_errors() {
   return status_of(error == EIO ? IZ_ESUSPENDED : error, name_);
 }
 
-Status KernelPool::check_bookmark(const std::string& name) const {
-  namecheck_err_t why;
-  char what = 0;
-  if (name.rfind(name_ + "#", 0) == 0 || name.rfind(name_ + "/", 0) == 0) {
-    if (bookmark_namecheck(name.c_str(), &why, &what) == 0) return {};
-  }
-  return Error{ErrorCode::kInvalid, "'" + name + "' is no name for a bookmark of this pool"};
-}
-
 Status KernelPool::create_dataset(const std::string& name, const Properties& properties,
                                   const Key32& key) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(name, false);
+  Status named = check_name(name_, name, false);
   if (!named) return named;
   Result<Nvlist> list = property_list(properties);
   if (!list) return list.error();
@@ -230,7 +271,7 @@ Status KernelPool::create_dataset(const std::string& name, const Properties& pro
 Status KernelPool::destroy_dataset(const std::string& name) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(name, false);
+  Status named = check_name(name_, name, false);
   if (!named) return named;
   const Error busy{ErrorCode::kBusy, "'" + name +
                                          "' has children or snapshots, or is open; remove "
@@ -250,8 +291,8 @@ Status KernelPool::destroy_dataset(const std::string& name) {
 }
 
 // What is below `parent`, and so on; or its snapshots and theirs.
-Status KernelPool::list(const std::string& parent, bool snapshots,
-                        std::vector<DatasetStatus>& found) {
+Status KernelPool::add_below(const std::string& parent, bool snapshots,
+                             std::vector<DatasetStatus>& found) {
   char name[ZFS_MAX_DATASET_NAME_LEN];
   for (const bool of_snapshots : {true, false}) {
     if (of_snapshots && !snapshots) continue;
@@ -267,44 +308,39 @@ Status KernelPool::list(const std::string& parent, bool snapshots,
         found.push_back(status_in(name, stats.get()));
       }
       if (of_snapshots) continue;
-      const Status below = list(name, snapshots, found);
+      const Status below = add_below(name, snapshots, found);
       if (!below) return below;
     }
   }
   return {};
 }
 
-Result<std::vector<DatasetStatus>> KernelPool::list_datasets(const std::string& root) {
+Result<std::vector<DatasetStatus>> KernelPool::list(const std::string& root, bool snapshots) {
   std::shared_lock lock(gate_);
-  if (!usable()) return closed();
-  Status named = check_name(root, false);
+  if (!usable()) return pool_closed();
+  Status named = check_name(name_, root, false);
   if (!named) return named.error();
   std::vector<DatasetStatus> found;
   const Result<Nvlist> stats = stats_of(root);
   if (!stats) return stats.error();
-  found.push_back(status_in(root, stats->get()));
-  const Status listed = list(root, false, found);
+  if (!snapshots) found.push_back(status_in(root, stats->get()));
+  const Status listed = add_below(root, snapshots, found);
   if (!listed) return listed.error();
   return found;
 }
 
+Result<std::vector<DatasetStatus>> KernelPool::list_datasets(const std::string& root) {
+  return list(root, false);
+}
+
 Result<std::vector<DatasetStatus>> KernelPool::list_snapshots(const std::string& root) {
-  std::shared_lock lock(gate_);
-  if (!usable()) return closed();
-  Status named = check_name(root, false);
-  if (!named) return named.error();
-  std::vector<DatasetStatus> found;
-  const Result<Nvlist> stats = stats_of(root);
-  if (!stats) return stats.error();
-  const Status listed = list(root, true, found);
-  if (!listed) return listed.error();
-  return found;
+  return list(root, true);
 }
 
 Status KernelPool::set_properties(const std::string& name, const Properties& properties) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(name, false);
+  Status named = check_name(name_, name, false);
   return named ? set_now(name, properties) : named;
 }
 
@@ -320,8 +356,8 @@ Status KernelPool::set_now(const std::string& name, const Properties& properties
 
 Result<Properties> KernelPool::get_properties(const std::string& name) {
   std::shared_lock lock(gate_);
-  if (!usable()) return closed();
-  Status named = check_name(name, name.find('@') != std::string::npos);
+  if (!usable()) return pool_closed();
+  Status named = check_name(name_, name, name.find('@') != std::string::npos);
   if (!named) return named.error();
   const Result<Nvlist> stats = stats_of(name);
   if (!stats) return stats.error();
@@ -357,47 +393,34 @@ Status KernelPool::prepare(const std::string& name, const Properties& properties
 
 Result<std::shared_ptr<DatasetFiles>> KernelPool::open_mounted(const std::string& name) {
   const std::string snapshot = snapshot_of(name);
-  const std::string dataset = dataset_of(name);
   const Result<Nvlist> stats = stats_of(name);
   if (!stats) return stats.error();
-  Status done = ensure_mounted(dataset);
+  if (snapshot.empty() && property_number(stats->get(), "readonly") != 0) {
+    return readonly_property(name, stats->get());
+  }
+  Status done = ensure_mounted(dataset_of(name));
   if (!done) return done.error();
-  const auto mounted = mount_of(dataset);
-  if (!mounted) return make_error(ENOENT, "the mount of '" + dataset + "'");
-  const bool readonly = !snapshot.empty() || mounted->readonly;
-  const std::string path =
-      mounted->path + (snapshot.empty() ? "" : "/.zfs/snapshot/" + snapshot + "/.");
-  const int root = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return make_error(errno, "cannot open " + path);
-  if (!readonly && flock(root, LOCK_EX | LOCK_NB) != 0) {
-    Error error = errno == EWOULDBLOCK
-                      ? Error{ErrorCode::kInUse, "'" + name + "' is in use by " + owner_of(root) +
-                                                     "; stop it, or use another dataset"}
-                      : make_error(errno, "cannot lock " + path);
-    ::close(root);
-    return error;
-  }
-  if (!readonly && faccessat(root, ".", W_OK | X_OK, AT_EACCESS) != 0) {
-    ::close(root);
-    return Error{ErrorCode::kNotWritable, path +
-                                              " cannot be written; have its owner run `chown -R " +
-                                              std::to_string(geteuid()) + " " + path + "`"};
-  }
-  if (!readonly) done = prepare(name, properties_in(name, stats->get()));
-  if (!done) {
-    ::close(root);
-    return done.error();
+  const auto mounted = mount_of(dataset_of(name));
+  if (!mounted) return make_error(ENOENT, "the mount of '" + dataset_of(name) + "'");
+  Result<Folder> folder = open_root(*mounted);
+  if (folder && !snapshot.empty()) folder = open_snapshot(*folder, snapshot, mounted->path);
+  if (!folder) return folder.error();
+  if (snapshot.empty()) {
+    if (mounted->readonly) return readonly_mount(name_, *mounted);
+    done = claim(*folder, *mounted);
+    if (done) done = prepare(name, properties_in(name, stats->get()));
+    if (!done) return done.error();
   }
   auto asked = std::make_shared<Dataset>(shared_from_this(), name,
                                          property_number(stats->get(), "objsetid"));
   return std::shared_ptr<DatasetFiles>(
-      std::make_shared<MountedFiles>(root, name, readonly, std::move(asked)));
+      std::make_shared<MountedFiles>(folder->release(), name, !snapshot.empty(), std::move(asked)));
 }
 
 Result<std::shared_ptr<DatasetFiles>> KernelPool::open_files(const std::string& name) {
   std::shared_lock lock(gate_);
-  if (!usable()) return closed();
-  Status named = check_name(name, name.find('@') != std::string::npos);
+  if (!usable()) return pool_closed();
+  Status named = check_name(name_, name, name.find('@') != std::string::npos);
   if (!named) return named.error();
   std::lock_guard opening(opening_mutex_);
   std::unique_lock files_lock(files_mutex_);
@@ -426,7 +449,7 @@ void KernelPool::files_closed(const std::string& name) {
 
 Result<Txg> KernelPool::open_txg() {
   std::shared_lock lock(gate_);
-  if (!usable()) return closed();
+  if (!usable()) return pool_closed();
   return clock_.now();
 }
 
@@ -440,7 +463,7 @@ Status KernelPool::snapshot(const std::vector<std::string>& names) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
   for (const std::string& name : names) {
-    Status named = check_name(name, true);
+    Status named = check_name(name_, name, true);
     if (!named) return named;
   }
   if (names.empty()) return {};
@@ -460,7 +483,7 @@ Status KernelPool::snapshot(const std::vector<std::string>& names) {
 Status KernelPool::rollback(const std::string& snapshot) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   const std::string dataset = dataset_of(snapshot);
   if (has_open_files(dataset)) return make_error(EBUSY, "cannot roll back to " + snapshot);
@@ -477,7 +500,7 @@ Status KernelPool::destroy_snapshots(const std::vector<std::string>& names) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
   for (const std::string& name : names) {
-    Status named = check_name(name, true);
+    Status named = check_name(name_, name, true);
     if (!named) return named;
     // ZFS takes missing ones for destroyed.
     if (!lzc_exists(name.c_str())) return make_error(ENOENT, "the snapshot " + name);
@@ -501,8 +524,8 @@ Status KernelPool::destroy_snapshots(const std::vector<std::string>& names) {
 Status KernelPool::clone(const std::string& snapshot, const std::string& name) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
-  if (named) named = check_name(name, false);
+  Status named = check_name(name_, snapshot, true);
+  if (named) named = check_name(name_, name, false);
   if (!named) return named;
   const int error = own_error(lzc_clone(name.c_str(), snapshot.c_str(), nullptr));
   if (error == EPERM) {

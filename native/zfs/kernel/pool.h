@@ -59,8 +59,6 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
   friend class Dataset;
 
   Status usable() const;
-  Status check_name(const std::string& name, bool is_snapshot) const;
-  Status check_bookmark(const std::string& name) const;
   Status close_last();
   Status sync();
   bool is_suspended();
@@ -70,7 +68,8 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
   Status ensure_mounted(const std::string& name);
   bool has_open_files(const std::string& name);
   void files_closed(const std::string& name);
-  Status list(const std::string& parent, bool snapshots, std::vector<DatasetStatus>& found);
+  Result<std::vector<DatasetStatus>> list(const std::string& root, bool snapshots);
+  Status add_below(const std::string& parent, bool snapshots, std::vector<DatasetStatus>& found);
 
   // Calls hold it shared, closing holds it alone.
   std::shared_mutex gate_;

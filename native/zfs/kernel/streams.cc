@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "../errors.h"
+#include "../names.h"
 #include "../stream_plan.h"
 #include "ioctl.h"
 #include "lists.h"
@@ -16,10 +17,6 @@
 
 namespace ipfs_zfs::kernel {
 namespace {
-
-std::string dataset_of(const std::string& snapshot) {
-  return snapshot.substr(0, snapshot.find('@'));
-}
 
 Result<uint64_t> guid_of_bookmark(const std::string& name) {
   const size_t at = name.find('#');
@@ -47,7 +44,7 @@ Result<uint64_t> guid_of(const std::string& name) {
 Status KernelPool::hold(const std::string& snapshot, const std::string& tag) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   if (!lzc_exists(snapshot.c_str())) return make_error(ENOENT, "cannot hold " + snapshot);
   Nvlist holds(fnvlist_alloc());
@@ -63,7 +60,7 @@ Status KernelPool::hold(const std::string& snapshot, const std::string& tag) {
 Status KernelPool::release(const std::string& snapshot, const std::string& tag) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   Nvlist holds(fnvlist_alloc()), tags(fnvlist_alloc());
   fnvlist_add_boolean(tags.get(), tag.c_str());
@@ -80,8 +77,8 @@ Status KernelPool::release(const std::string& snapshot, const std::string& tag) 
 Status KernelPool::bookmark(const std::string& snapshot, const std::string& name) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
-  if (named) named = check_bookmark(name);
+  Status named = check_name(name_, snapshot, true);
+  if (named) named = check_bookmark(name_, name);
   if (!named) return named;
   Nvlist list(fnvlist_alloc());
   fnvlist_add_string(list.get(), name.c_str(), snapshot.c_str());
@@ -98,7 +95,7 @@ Status KernelPool::bookmark(const std::string& snapshot, const std::string& name
 Status KernelPool::load_key(const std::string& dataset, const Key32& key) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(dataset, false);
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   if (key.size() != kKeyBytes) return bad_key_size();
   Key32 wrapping = key;
@@ -111,7 +108,7 @@ Status KernelPool::load_key(const std::string& dataset, const Key32& key) {
 Status KernelPool::unload_key(const std::string& dataset) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(dataset, false);
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   if (has_open_files(dataset)) return make_error(EBUSY, "the key of '" + dataset + "'");
   const Status unmounted = unmount_all(dataset);
@@ -124,7 +121,7 @@ Status KernelPool::unload_key(const std::string& dataset) {
 Status KernelPool::change_key(const std::string& dataset, const Key32& key) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(dataset, false);
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   if (key.size() != kKeyBytes) return bad_key_size();
   Key32 wrapping = key;
@@ -141,7 +138,7 @@ Status KernelPool::change_key(const std::string& dataset, const Key32& key) {
 Status KernelPool::send(const std::string& snapshot, const SendOptions& options, int fd) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   const Result<StreamPlan> plan = plan_stream(snapshot, options, guid_of);
   if (!plan) return plan.error();
@@ -162,7 +159,7 @@ Status KernelPool::send(const std::string& snapshot, const SendOptions& options,
 Status KernelPool::receive(const std::string& snapshot, const ReceiveOptions& options, int fd) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(snapshot, true);
+  Status named = check_name(name_, snapshot, true);
   if (!named) return named;
   const std::string dataset = dataset_of(snapshot);
   if (has_open_files(dataset)) return make_error(EBUSY, "cannot receive " + snapshot);
@@ -177,7 +174,7 @@ Status KernelPool::receive(const std::string& snapshot, const ReceiveOptions& op
 Status KernelPool::abort_receive(const std::string& dataset) {
   std::shared_lock lock(gate_);
   if (!usable()) return usable();
-  Status named = check_name(dataset, false);
+  Status named = check_name(name_, dataset, false);
   if (!named) return named;
   int error = own_error(lzc_destroy((dataset + "/%recv").c_str()));
   if (error == ENOENT) {
