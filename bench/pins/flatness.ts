@@ -15,6 +15,8 @@ const given = args.filter(arg => !arg.startsWith('-')).map(Number)
 const sizes = given.length > 0 ? given : [1000, 100_000, 1_000_000]
 /** What takes longer is measured with fewer repetitions. */
 const rowMs = 10_000
+/** Of so many measurements at a size the median counts; one more before the first only warms up. */
+const rounds = 3
 
 async function fill(subject: Subject, from: number, to: number): Promise<void> {
   const width = 512
@@ -24,7 +26,7 @@ async function fill(subject: Subject, from: number, to: number): Promise<void> {
   }
 }
 
-async function measure(subject: Subject, size: number): Promise<Record<string, number>> {
+async function measure(subject: Subject, name: string): Promise<Record<string, number>> {
   /** Microseconds of CPU for each of `times`. */
   const cost = async (times: number, work: (i: number) => Promise<unknown>): Promise<number> => {
     const before = await subject.cpu()
@@ -34,7 +36,7 @@ async function measure(subject: Subject, size: number): Promise<Record<string, n
     return ((await subject.cpu()) - before) / done
   }
   const dags = Array.from({ length: 200 }, (_, i) => {
-    const leaves = Array.from({ length: 10 }, (_, j) => leaf(`${size} dag ${i} leaf ${j}`))
+    const leaves = Array.from({ length: 10 }, (_, j) => leaf(`${name} dag ${i} leaf ${j}`))
     const Links = leaves.map(({ cid }) => ({ Name: '', Hash: cid, Tsize: 1 }))
     return { root: block(dagPb.code, dagPb.encode({ Links })), leaves }
   })
@@ -48,7 +50,7 @@ async function measure(subject: Subject, size: number): Promise<Record<string, n
     pinned = i + 1
   })
   const lookUp = async (what: string, isThere: boolean, cid: (i: number) => CID) => {
-    row[what] = await cost(2000, async i => {
+    row[what] = await cost(20_000, async i => {
       if ((await subject.isPinned(cid(i))) !== isThere) throw new Error(`${what}: wrong answer`)
     })
   }
@@ -58,6 +60,18 @@ async function measure(subject: Subject, size: number): Promise<Record<string, n
   row['pin rm'] = await cost(pinned, async i => subject.unpin(dag(i).root.cid))
   row['gc of 2,200'] = await cost(1, async () => subject.gc())
   return row
+}
+
+async function medians(subject: Subject, size: number): Promise<Record<string, number>> {
+  const measured: Record<string, number>[] = []
+  for (let i = 0; i < rounds; i++) measured.push(await measure(subject, `${size} ${i}`))
+  const names = Object.keys(measured[0] ?? {})
+  return Object.fromEntries(
+    names.map(name => {
+      const sorted = measured.map(row => row[name] as number).sort((a, b) => a - b)
+      return [name, sorted[Math.floor(rounds / 2)] as number]
+    })
+  )
 }
 
 await (args.includes('--kubo') ? withKubo : withOurs)(async subject => {
@@ -70,7 +84,8 @@ await (args.includes('--kubo') ? withKubo : withOurs)(async subject => {
     console.log(`${subject.name}: ${size} pins, filled in ${seconds.toFixed(0)} s`)
     from = size
     await subject.gc()
-    const row = await measure(subject, size)
+    if (first == null) await measure(subject, 'to warm up')
+    const row = await medians(subject, size)
     first ??= row
     for (const [what, micros] of Object.entries(row)) {
       const ratio = micros / (first[what] as number)
