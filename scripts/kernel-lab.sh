@@ -14,7 +14,6 @@
 # KERNEL_LAB=qemu runs it in QEMU instead, slower, with Debian's own kernel and two processors.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
-[ "${KERNEL_LAB:-uml}" != qemu ] || exec "$scripts/kernel-lab-qemu.sh" "$@"
 
 out= mem_mib=2048 timeout_s=900
 die() {
@@ -31,7 +30,12 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ $# -gt 0 ] || die "no command; usage: kernel-lab.sh [--timeout S] [--out DIR] -- 'command'"
-kernel=$("$scripts/kernel-lab-build.sh") || die "this machine has no kernel for the lab (see above)"
+backend=${KERNEL_LAB:-uml}
+case $backend in
+  uml | qemu) source "$scripts/kernel-lab-$backend.sh" ;;
+  *) die "there is no lab '$backend'; KERNEL_LAB is uml or qemu" ;;
+esac
+kernel=$(build) || die "this machine has no kernel for the lab (see above)"
 
 run=$(mktemp -d "${TMPDIR:-/tmp}/kernel-lab.XXXXXX")
 chmod 755 "$run" # users other than root in the lab find the current folder through it
@@ -47,26 +51,7 @@ out=$(realpath "$out")
   if [ $# -eq 1 ]; then printf '%s\n' "$1"; else printf '%q ' "$@"; fi
 } >"$run/ctl/command"
 
-# The kernel's memory is a sparse file that must be able to grow to its full size.
-memory=/dev/shm
-free_mib=$(df --output=avail -m $memory 2>/dev/null | tail -n 1) || free_mib=0
-[ "${free_mib:-0}" -ge "$mem_mib" ] || memory=${TMPDIR:-/tmp}
-
-# One CPU: handing over between kernel and process costs four times as much between two.
-cpus=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
-[ "$(nproc)" -lt 2 ] || cpus=$((RANDOM % $(nproc)))
-TMPDIR=$memory timeout -k 5 "$timeout_s" taskset -c "$cpus" "$kernel" "mem=${mem_mib}M" \
-  root=none rootfstype=hostfs rootflags=/ ro quiet panic=1 con=null con0=null,fd:1 ssl=null \
-  "init=$scripts/kernel-lab-init.sh" "LAB_CTL=$run/ctl" "LAB_HOST_OUT=$out" \
-  "umid=lab$$" "uml_dir=$run/uml" </dev/null >"$run/console" 2>&1 &
-up=$!
-
-# The kernel leads a process group of its own; its I/O helper outlives a SIGKILL of the leader.
-stop() {
-  local group
-  group=$(cat "$run/uml/lab$$/pid" 2>/dev/null) && kill -9 -- "-$group" 2>/dev/null
-  kill -9 $up 2>/dev/null || true
-}
+boot
 trap 'stop; rm -rf "$run"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT

@@ -9,6 +9,7 @@ import { RpcClient } from '../../src/client/rpc.ts'
 import { multipart } from '../../src/client/multipart.ts'
 import { buildProgram } from '../../src/kubo/build.ts'
 import { keyBytes, packKeys, type PinCatalog } from '../../src/pins/catalog.ts'
+import { blockKey } from '../../src/pins/node.ts'
 import { writeCar } from '../../src/unixfs/car-writer.ts'
 import { KuboDaemon } from '../../test/cluster/daemons.ts'
 import { firstLine } from '../../test/kubo/harness.ts'
@@ -54,7 +55,7 @@ export async function withOurs(work: (subject: Subject) => Promise<void>): Promi
 
 /** Raw leaves: the rows that `pins.add` left of the first are written for all, which is quicker. */
 async function pinLikeFirst(catalog: PinCatalog, cids: CID[]): Promise<void> {
-  const keys = packKeys(cids.map(cid => cid.multihash.digest))
+  const keys = packKeys(cids.map(cid => blockKey(cid.multihash.bytes)))
   const rows = (['pins', 'refs'] as const).map(async family => {
     const [value] = await catalog.get(family, keys.subarray(0, keyBytes))
     return { family, keys, values: new Float64Array(cids.length).fill(value as number) }

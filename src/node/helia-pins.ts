@@ -11,8 +11,9 @@ import type { Blocks } from './blocks.ts'
 const prefix = '/pin/'
 
 /**
- * What a Helia application has pinned in this repo, found by walking its pins: they are few, and it
- * counts them itself: says it of a block's key. Undefined: it has none. A pin whose DAG is incomplete is an error.
+ * What a Helia application has pinned in this repo, by a block's key. Found by walking its pins: they
+ * are few, and it counts them itself. Undefined: it has none. A pin whose DAG is incomplete is an
+ * error.
  */
 export async function heliaKeeps(
   records: Datastore,
@@ -25,8 +26,9 @@ export async function heliaKeeps(
   for await (const key of records.queryKeys({ prefix }, options)) {
     const root = CID.parse(key.toString().slice(prefix.length), base36)
     try {
-      for await (const { cid } of coverDag(root, get, seen))
+      for await (const { cid } of coverDag(root, get, seen)) {
         kept.add(keyText(blockKey(cid.multihash.bytes)))
+      }
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
       throw new Error(`could not retrieve links for ${String(root)}: ${why}`, { cause: error })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RemovedBlocks } from '../native.ts'
 import type { SharedLock } from './shared-lock.ts'
-import type { PinBlocks } from './blocks.ts'
+import { countOf, type PinBlocks } from './blocks.ts'
 import type { Arrivals } from './arrivals.ts'
 import {
   keyAt,
@@ -51,7 +51,7 @@ export async function* collectLoose(
       )
     )
     progress.checked += page.values.length
-    const deleted = removed.digests.length / keyBytes + removed.multihashes.length
+    const deleted = countOf(removed)
     progress.deleted += deleted
     progress.queued = Math.max(0, progress.queued - page.values.length)
     onProgress?.({ ...progress })
@@ -93,8 +93,8 @@ async function sweep(
   const alive = await catalog.alive(due)
   const keeps = (i: number) => alive[i] === 0 && isKept?.(keyAt(due, i)) === true
   // what others keep stays in the queue, for when they give it up
-  const out = isKept == null ? due : keysWhere(due, i => !keeps(i))
-  const dead = keysWhere(due, i => alive[i] === 0 && isKept?.(keyAt(due, i)) !== true)
+  const out = keysWhere(due, i => !keeps(i))
+  const dead = keysWhere(due, i => alive[i] === 0 && !keeps(i))
   // the blocks go first: a crash in between leaves a queue that has too much, never too little
   const removed = await blocks.remove(dead)
   if (out.length > 0) {

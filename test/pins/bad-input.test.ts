@@ -5,45 +5,25 @@
  */
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagPb from '@ipld/dag-pb'
-import { MemoryDatastore } from 'datastore-core'
 import { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Pins } from '../../src/pins/pins.ts'
 import { TimedFetcher } from '../../src/pins/timed-fetcher.ts'
 import type { AddOptions } from '../../src/pins/types.ts'
 import { collect, rejection } from '../rejection.ts'
 import { blockOf } from './dag-model.ts'
 import { catalogFaults } from './invariants.ts'
 import { MapBlocks } from './map-blocks.ts'
-import { MemoryCatalog } from './memory-catalog.ts'
-
-interface World {
-  blocks: MapBlocks
-  catalog: MemoryCatalog
-  pins: Pins
-}
+import { cbor, leaf, worldSuite, type World } from './memory-world.ts'
 
 const levels = Number(process.env['PIN_LEVELS'] ?? 5000)
 const links = Number(process.env['PIN_LINKS'] ?? 20_000)
 
-const test = suite<World>('pins: bad input')
-
-test.before.each(context => {
-  const blocks = new MapBlocks()
-  const catalog = new MemoryCatalog()
-  const pins = new Pins({ catalog, blocks, records: new MemoryDatastore() })
-  Object.assign(context, { blocks, catalog, pins })
-})
+const test = worldSuite('pins: bad input')
 
 function put(blocks: MapBlocks, { cid, bytes }: { cid: CID; bytes: Uint8Array }): CID {
   blocks.put(cid, bytes)
   return cid
 }
-
-const leaf = (text: string) => blockOf(raw.code, new TextEncoder().encode(text))
-const cbor = (value: unknown) => blockOf(dagCbor.code, dagCbor.encode(value))
 
 /** Rejects like this, and nothing of the attempt stays. */
 async function refused(world: World, cid: CID, pattern: RegExp, options: AddOptions = {}) {

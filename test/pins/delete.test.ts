@@ -1,36 +1,16 @@
 /** Deleting by name what nothing keeps, also while a pin is under way. */
-import * as dagCbor from '@ipld/dag-cbor'
-import { MemoryDatastore } from 'datastore-core'
 import type { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { guardedBlocks } from '../../src/http/datastore/guarded-blocks.ts'
 import type { Blocks } from '../../src/http/datastore/stores.ts'
 import { Pins } from '../../src/pins/pins.ts'
 import { collect, rejection } from '../rejection.ts'
-import { blockOf, type DagBlock } from './dag-model.ts'
+import type { DagBlock } from './dag-model.ts'
 import { catalogFaults } from './invariants.ts'
 import { MapBlocks } from './map-blocks.ts'
-import { MemoryCatalog } from './memory-catalog.ts'
+import { cbor, leaf, worldSuite, type World } from './memory-world.ts'
 
-interface World {
-  blocks: MapBlocks
-  catalog: MemoryCatalog
-  pins: Pins
-}
-
-const test = suite<World>('deleting what is free')
-
-test.before.each(context => {
-  const blocks = new MapBlocks()
-  const catalog = new MemoryCatalog()
-  const pins = new Pins({ catalog, blocks, records: new MemoryDatastore() })
-  Object.assign(context, { blocks, catalog, pins })
-})
-
-const leaf = (text: string) => blockOf(raw.code, new TextEncoder().encode(text))
-const cbor = (value: unknown) => blockOf(dagCbor.code, dagCbor.encode(value))
+const test = worldSuite('deleting what is free')
 
 function put(blocks: MapBlocks, ...all: DagBlock[]): void {
   for (const { cid, bytes } of all) blocks.put(cid, bytes)

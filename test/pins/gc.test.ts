@@ -1,32 +1,15 @@
 /** What a collection is told: ages, limits, pace; and blocks that arrive while it runs. */
-import { MemoryDatastore } from 'datastore-core'
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { looseValue, nowSeconds } from '../../src/pins/loose.ts'
 import { blockKey } from '../../src/pins/node.ts'
-import { Pins } from '../../src/pins/pins.ts'
 import type { GcProgress } from '../../src/pins/types.ts'
 import { collect, rejection } from '../rejection.ts'
 import { blockOf } from './dag-model.ts'
-import { MapBlocks } from './map-blocks.ts'
-import { MemoryCatalog } from './memory-catalog.ts'
+import { worldSuite, type World } from './memory-world.ts'
 
-interface World {
-  blocks: MapBlocks
-  catalog: MemoryCatalog
-  pins: Pins
-}
-
-const test = suite<World>('gc options')
-
-test.before.each(context => {
-  const blocks = new MapBlocks()
-  const catalog = new MemoryCatalog()
-  const pins = new Pins({ catalog, blocks, records: new MemoryDatastore() })
-  Object.assign(context, { blocks, catalog, pins })
-})
+const test = worldSuite('gc options')
 
 /** Stored so many seconds ago, or unpinned then. */
 async function old({ blocks, catalog }: World, text: string, age: number, wasPinned = false) {

@@ -1,37 +1,16 @@
 /** Pins of an older version of this program: counted once, at whatever moment it is stopped. */
-import * as dagCbor from '@ipld/dag-cbor'
-import { MemoryDatastore } from 'datastore-core'
 import { Key } from 'interface-datastore'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { migratePins } from '../../src/pins/migrate.ts'
 import { Pins } from '../../src/pins/pins.ts'
 import { collect, rejection } from '../rejection.ts'
 import { blockOf, type DagBlock } from './dag-model.ts'
 import { catalogFaults } from './invariants.ts'
-import { MapBlocks } from './map-blocks.ts'
-import { MemoryCatalog } from './memory-catalog.ts'
+import { cbor, leaf, worldSuite, type World } from './memory-world.ts'
 
-interface World {
-  blocks: MapBlocks
-  catalog: MemoryCatalog
-  records: MemoryDatastore
-  pins: Pins
-}
-
-const test = suite<World>('pins of an older version')
-
-test.before.each(context => {
-  const blocks = new MapBlocks()
-  const catalog = new MemoryCatalog()
-  const records = new MemoryDatastore()
-  Object.assign(context, { blocks, catalog, records, pins: new Pins({ catalog, blocks, records }) })
-})
-
-const leaf = (text: string) => blockOf(raw.code, new TextEncoder().encode(text))
-const cbor = (value: unknown) => blockOf(dagCbor.code, dagCbor.encode(value))
+const test = worldSuite('pins of an older version')
 
 async function oldPin({ records }: World, cid: CID, pin: object): Promise<void> {
   const value = new TextEncoder().encode(JSON.stringify(pin))
