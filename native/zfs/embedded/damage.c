@@ -58,21 +58,14 @@ void __wrap_spa_log_error(spa_t* spa, const zbookmark_phys_t* zb, const uint64_t
   VERIFY0(pthread_mutex_unlock(&damage_lock));
 }
 
-void iz_damage_forget(const char* pool_name) {
-  spa_t* spa;
-  uint64_t guid;
+void iz_damage_forget(uint64_t pool_guid) {
   avl_tree_t* tree;
   damage_t *found, *next;
-
-  mutex_enter(&spa_namespace_lock);
-  spa = spa_lookup(pool_name);
-  guid = spa != NULL ? spa_guid(spa) : 0;
-  mutex_exit(&spa_namespace_lock);
 
   tree = lock_tree();
   for (found = avl_first(tree); found != NULL; found = next) {
     next = AVL_NEXT(tree, found);
-    if (found->pool_guid == guid) {
+    if (found->pool_guid == pool_guid) {
       avl_remove(tree, found);
       kmem_free(found, sizeof(*found));
     }

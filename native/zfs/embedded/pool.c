@@ -54,6 +54,7 @@ int iz_pool_hold(const char* name, iz_pool_t** out) {
 }
 
 int iz_pool_close(iz_pool_t* pool) {
+  const uint64_t guid = spa_guid(pool->spa);
   int error;
 
   /* Exporting waits for the last group without looking up: see first that it can be written. */
@@ -65,7 +66,7 @@ int iz_pool_close(iz_pool_t* pool) {
     VERIFY0(spa_open(pool->name, &pool->spa, pool));
     return (error);
   }
-  iz_damage_forget(pool->name);
+  iz_damage_forget(guid);
   kmem_free(pool, sizeof(*pool));
   return (0);
 }
@@ -83,7 +84,11 @@ int iz_pool_stats(iz_pool_t* pool, nvlist_t** stats) {
 int iz_pool_clear(iz_pool_t* pool) {
   spa_t* spa = pool->spa;
 
-  iz_damage_forget(pool->name);
+  /*
+   * Never with spa_namespace_lock: of a suspended pool ZFS's own thread may hold it until the pool
+   * is back (spa_config_update), and this is what brings it back.
+   */
+  iz_damage_forget(spa_guid(spa));
   spa_vdev_state_enter(spa, SCL_NONE);
   vdev_clear(spa, NULL);
   (void)spa_vdev_state_exit(spa, spa_suspended(spa) ? NULL : spa->spa_root_vdev, 0);
@@ -94,6 +99,6 @@ int iz_pool_clear(iz_pool_t* pool) {
 int iz_pool_scrub(iz_pool_t* pool, int start) {
   if (spa_suspended(pool->spa)) return (IZ_ESUSPENDED);
   if (!start) return (spa_scan_stop(pool->spa));
-  iz_damage_forget(pool->name);
+  iz_damage_forget(spa_guid(pool->spa));
   return (spa_scan(pool->spa, POOL_SCAN_SCRUB));
 }

@@ -46,7 +46,7 @@ int iz_pool_scrub(iz_pool_t* pool, int start);
 typedef void iz_damage_cb_t(void* context, const char* dataset, uint64_t object, uint64_t level,
                             uint64_t record);
 void iz_damage_each(iz_pool_t* pool, iz_damage_cb_t* callback, void* context);
-void iz_damage_forget(const char* pool_name);
+void iz_damage_forget(uint64_t pool_guid);
 
 /* txg.c */
 uint64_t iz_open_txg(iz_pool_t* pool);
