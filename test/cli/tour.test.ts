@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { follow, freePort, stepsOf, type Step } from './console.ts'
+import { freePorts } from '../free-ports.ts'
+import { follow, stepsOf, type Step } from './console.ts'
 
 const tour = new URL('../../docs/tour.md', import.meta.url)
 
@@ -17,7 +18,7 @@ function inBackground({ command, expected }: Step): Step {
 test('docs/tour.md does what it says', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tour-'))
   try {
-    const [rpc, gateway] = [await freePort(), await freePort()]
+    const [rpc, gateway] = await freePorts(2)
     const text = (await readFile(tour, 'utf8'))
       .replace(/^(\$ ipfs-zfs daemon)/m, '$1 --rpc 127.0.0.1:5001 --gateway 127.0.0.1:8080')
       .replaceAll('127.0.0.1:5001', `127.0.0.1:${rpc}`)

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { passed, run } from '../kubo/harness.ts'
-import { freePorts, Service, type Daemon } from './daemons.ts'
+import { freePorts } from '../free-ports.ts'
+import { Service, type Daemon } from './daemons.ts'
 
 /** The folder of the stock programs. */
 export async function clusterPrograms(): Promise<string> {

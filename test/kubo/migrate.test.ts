@@ -1,12 +1,13 @@
 /** Repos of Kubo's own datastores move over: whole, verified, and after being stopped half-way. */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { buildProgram } from '../../src/kubo/build.ts'
-import { hashOf, Kubo, missing, noise, pause, Rig } from './harness.ts'
+import { hashOf, Kubo, missing, noise, Rig } from './harness.ts'
 
 const PROFILES = ['flatfs', 'pebbleds', 'badgerds']
 
@@ -35,6 +36,37 @@ async function check(kubo: Kubo, added: Map<string, string>, pins: string): Prom
 
 async function pinsOf(kubo: Kubo): Promise<string> {
   return (await kubo.run('pin', 'ls', '--type=recursive')).split('\n').sort().join('\n')
+}
+
+/** SIGKILLs what `start` starts once so many bytes have gone to or from the socket. */
+async function killedAfter(
+  bytes: number,
+  socket: string,
+  folder: string,
+  start: (address: string) => ChildProcess
+): Promise<void> {
+  let left = bytes
+  const proxy = createServer(client => {
+    const door = connect(socket)
+    for (const [from, to] of [
+      [client, door],
+      [door, client]
+    ] as const) {
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+      from.on('data', (chunk: Buffer) => {
+        left -= chunk.length
+        if (left >= 0) to.write(chunk)
+        else child.kill('SIGKILL')
+      })
+    }
+  })
+  const path = join(folder, 'proxy')
+  await new Promise<void>(resolve => proxy.listen(path, resolve))
+  const child = start(`unix:${path}`)
+  const [, signal] = (await once(child, 'close')) as [number | null, string | null]
+  assert.is(signal, 'SIGKILL')
+  await new Promise(resolve => proxy.close(resolve))
 }
 
 const why = missing()
@@ -71,20 +103,20 @@ if (why != null) {
       await rig.start()
       const kubo = await foreign(rig, ipfs, 'flatfs')
       const added = await filled(kubo)
+      const blockBytes = 32_000_000
       for (let i = 0; i < 4; i++) {
-        const bytes = noise(8_000_000)
+        const bytes = noise(blockBytes / 4)
         added.set(await kubo.add(bytes), hashOf(bytes))
       }
       const pins = await pinsOf(kubo)
       const spec = await readFile(join(kubo.path, 'datastore_spec'), 'utf8')
-      const address = `unix:${join(rig.repo, 'datastore')}`
       for (let round = 0; round < 4; round++) {
-        const child = spawn(program, ['-repo', kubo.path, '-address', address])
-        const ended = once(child, 'close')
-        await pause(100 + Math.random() * 200)
-        child.kill('SIGKILL')
-        await ended
-        if ((await readFile(join(kubo.path, 'datastore_spec'), 'utf8')) !== spec) break
+        // Of every run, all blocks go through: copied, or read back to be compared.
+        const after = Math.floor(Math.random() * blockBytes)
+        await killedAfter(after, join(rig.repo, 'datastore'), rig.folder, address =>
+          spawn(program, ['-repo', kubo.path, '-address', address])
+        )
+        assert.is(await readFile(join(kubo.path, 'datastore_spec'), 'utf8'), spec)
         await kubo.run('repo', 'stat')
       }
       await rig.cliWith({ IPFS_PATH: kubo.path }, 'kubo', 'migrate')
