@@ -35,8 +35,9 @@ class IpfsZfs : public Contender {
     if (folder_.empty()) {
       files_ = std::make_shared<test::MemoryFiles>();
     } else {
-      // Sparse. Merges need the largest run but one twice.
-      const uint64_t size = std::max<uint64_t>(keys * 55, uint64_t{2} << 30);
+      // Sparse. While the largest runs are merged they are there twice; and near its end ZFS makes
+      // a writer wait for a group to learn what is really free.
+      const uint64_t size = std::max<uint64_t>(keys * 120, uint64_t{2} << 30);
       const PoolCreate create{name_,
                               {folder_ + "/disk"},
                               Layout::kStripe,

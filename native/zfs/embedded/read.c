@@ -115,17 +115,18 @@ static void add_read(iz_file_t* file, window_t* window, iz_read_t* read) {
   rw_exit(&dn->dn_struct_rwlock);
 }
 
-/* Only a reader that goes on where it stopped gets read-ahead: single gets are random. */
+/* Only a reader that goes on where it stopped gets read-ahead: single gets are random. A listing in
+ * steps reads the page where it stopped once more, so a read may also begin before that. */
 static void read_ahead(iz_file_t* file, const iz_read_t* reads, size_t count) {
   const iz_read_t* last = &reads[count - 1];
   uint64_t size = file->dn->dn_datablksz, end = last->offset_bytes + last->length_bytes;
-  uint64_t first_record, records;
+  uint64_t stopped = file->read_ahead_at;
 
-  if (reads[0].offset_bytes == file->read_ahead_at && reads[0].offset_bytes != 0) {
-    first_record = reads[0].offset_bytes / size;
-    records = (end + size - 1) / size - first_record;
-    if (end > reads[0].offset_bytes && records > 0)
-      dmu_zfetch(&file->dn->dn_zfetch, first_record, records, B_TRUE, B_TRUE, B_FALSE);
+  if (reads[0].offset_bytes <= stopped && stopped < end && stopped != 0) {
+    uint64_t first_record = stopped / size;
+    uint64_t records = (end + size - 1) / size - first_record;
+
+    dmu_zfetch(&file->dn->dn_zfetch, first_record, records, B_TRUE, B_TRUE, B_FALSE);
   }
   file->read_ahead_at = end;
 }
