@@ -27,20 +27,21 @@ export class RpcClient {
 
   /** The answer's head; the body is the caller's to read. */
   async open(command: string, input: RpcRequest = {}): Promise<RpcAnswer> {
-    const request = httpRequest({
-      ...this.address,
-      agent: this.#agent,
-      method: 'POST',
-      path: `/api/v0/${command}${query(input)}`,
-      headers: {
-        // Else a failure after the first byte only breaks the connection, and its reason is lost.
-        te: 'trailers',
-        ...(input.body != null && { 'content-type': input.body.contentType })
-      },
-      ...(input.signal == null ? {} : { signal: input.signal })
-    })
+    const path = `/api/v0/${command}${query(input)}`
+    // An upload cannot be sent twice, so it gets a connection of its own.
+    let request = this.#request(path, input, input.body == null ? this.#agent : false)
     const upload = send(request, input.body)
-    const response = await answerOf(request, upload, input.signal)
+    let response: IncomingMessage
+    try {
+      response = await answerOf(request, upload, input.signal)
+    } catch (error) {
+      // A server closes what was idle for long, maybe while this request was on its way to it: the
+      // one case in which a request that was sent may be sent again (RFC 9112, 9.3.1 and 9.5).
+      if (!request.reusedSocket || !(error instanceof RpcConnectionError)) throw error
+      request = this.#request(path, input, false)
+      request.end()
+      response = await answerOf(request, upload, input.signal)
+    }
     const answer = new RpcAnswer(response, upload, input.signal)
     if (response.statusCode === 200) return answer
     try {
@@ -49,6 +50,21 @@ export class RpcClient {
       // What is left of the upload interests nobody.
       if (input.body != null) request.destroy()
     }
+  }
+
+  #request(path: string, { body, signal }: RpcRequest, agent: Agent | false): ClientRequest {
+    return httpRequest({
+      ...this.address,
+      agent,
+      method: 'POST',
+      path,
+      headers: {
+        // Else a failure after the first byte only breaks the connection, and its reason is lost.
+        te: 'trailers',
+        ...(body != null && { 'content-type': body.contentType })
+      },
+      ...(signal == null ? {} : { signal })
+    })
   }
 
   /** One JSON object. */
@@ -155,6 +171,8 @@ function answerOf(
   return new Promise((resolve, reject) => {
     request.once('response', resolve)
     request.on('error', error => reject(failureOf(error, upload, signal)))
+    // An upload that failed before its first byte was sent ends the request without an error.
+    request.once('close', () => reject(failureOf(new Error('no answer'), upload, signal)))
   })
 }
 

@@ -1,6 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import {
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server as TcpServer
+} from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -47,6 +51,40 @@ async function failure(work: Promise<unknown>): Promise<Error & { code?: string 
   }
   throw new Error('it did not fail')
 }
+
+/** Answers the first request of each connection, and closes at the second as if it had been idle. */
+async function closingServer(): Promise<{ server: TcpServer; asked: string[] }> {
+  const asked: string[] = []
+  const server = createTcpServer(socket => {
+    let first = true
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      if (!first) return socket.resetAndDestroy()
+      first = false
+      const [, path = ''] = chunk.toString('latin1').split(' ')
+      asked.push(path)
+      return socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}')
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return { server, asked }
+}
+
+test('a connection that the server closed while it was idle', async () => {
+  const { server, asked } = await closingServer()
+  const { port } = server.address() as AddressInfo
+  const rpc = new RpcClient({ host: '127.0.0.1', port })
+  try {
+    for (const command of ['one', 'two', 'three']) {
+      assert.equal(await rpc.json(command), {})
+      await sleep(10) // the connection goes back to those that are idle
+    }
+    assert.equal(asked, ['/api/v0/one', '/api/v0/two', '/api/v0/three'])
+  } finally {
+    rpc.close()
+    await new Promise(resolve => server.close(resolve))
+  }
+})
 
 test('addresses of the api file', () => {
   assert.equal(parseAddress('/ip4/127.0.0.1/tcp/5001\n'), { host: '127.0.0.1', port: 5001 })
@@ -253,6 +291,19 @@ test('an error that comes while the upload is under way', () =>
       const body = multipart([{ kind: 'file', name: 'x', content: content() }])
       const error = await failure(all(rpc.lines('add', { body })))
       assert.is(error.code, 'ERR_NO_SPACE')
+    }
+  ))
+
+test('an upload that fails before its first byte', () =>
+  served(
+    () => {},
+    async rpc => {
+      async function* none(): AsyncGenerator<UploadPart> {
+        yield* []
+        throw new Error('cannot be read')
+      }
+      const error = await failure(rpc.json('add', { body: multipart(none()) }))
+      assert.is(error.message, 'cannot be read')
     }
   ))
 
