@@ -81,10 +81,6 @@ export function refsValue({ count, expanded }: Refs, kind: Kind): number {
   return count === 0 && !expanded ? 0 : count * 8 + kind * 2 + (expanded ? 1 : 0)
 }
 
-export function kindOfRefs(value: number): Kind {
-  return ((value >> 1) & 3) as Kind
-}
-
 /** A CID for a node whose multihash is known: version 1, the first codec of its kind. */
 export function cidOfNode(multihash: Uint8Array, kind: Kind): CID {
   return CID.createV1(codecOfKind[kind], Digest.decode(multihash))

@@ -72,13 +72,36 @@ interface Frame {
   waiting: ReadNode[]
 }
 
+function linksOf({ links }: ReadNode): number {
+  return (links.leaves.length + links.inner.length) / keyBytes
+}
+
 function firstFew(read: ReadNode[]): ReadNode[] {
   let links = 0
   const end = read.findIndex((one, i) => {
-    links += (one.links.leaves.length + one.links.inner.length) / keyBytes
+    links += linksOf(one)
     return i > 0 && links > batchLinks
   })
   return end < 0 ? read : read.slice(0, end)
+}
+
+/**
+ * The frames from the top that can be expanded in one step: the last of what lies above each of
+ * them is what the next one waits for. A chain of single links is long, and has one node a frame.
+ */
+function topFrames(stack: Frame[]): Frame[] {
+  const top: Frame[] = []
+  let nodes = 0
+  let links = 0
+  for (let i = stack.length - 1; i >= 0; i--) {
+    const frame = stack[i] as Frame
+    nodes += frame.waiting.length
+    for (const one of frame.waiting) links += linksOf(one)
+    if (top.length > 0 && (nodes > batchNodes || links > batchLinks)) break
+    top.push(frame)
+    if (frame.next < frame.todo.length) break
+  }
+  return top
 }
 
 /**
@@ -91,6 +114,8 @@ export class Walk {
   readonly #context: WalkContext
   readonly #progress: PinProgress = { blocks: 0, bytes: 0 }
   readonly #open = new Map<string, number>()
+  /** Something was not here. */
+  #fetches = false
 
   constructor(id: number, context: WalkContext) {
     this.id = id
@@ -104,13 +129,8 @@ export class Walk {
     for (let frame = stack.at(-1); frame != null; frame = stack.at(-1)) {
       this.#context.signal?.throwIfAborted()
       if (frame.waiting.length > 0) {
-        const undone = await this.#expand(frame.waiting)
-        if (undone.length > 0) {
-          stack.push({ todo: undone, next: 0, waiting: [] })
-        } else {
-          for (const { node } of frame.waiting) this.#leave(node)
-          frame.waiting = []
-        }
+        const undone = await this.#expandTop(stack)
+        if (undone.length > 0) stack.push({ todo: undone, next: 0, waiting: [] })
       } else if (frame.next < frame.todo.length) {
         const below = await this.#descend(frame)
         if (below.length > 0) stack.push({ todo: below, next: 0, waiting: [] })
@@ -195,23 +215,40 @@ export class Walk {
   }
 
   /** Gives children that are not expanded any more; the others were, and their parents are now. */
-  async #expand(waiting: ReadNode[]): Promise<WalkNode[]> {
+  async #expandTop(stack: Frame[]): Promise<WalkNode[]> {
     for (;;) {
-      const outcome = await this.#context.steps.run(async () => this.#tryExpand(waiting))
-      if (outcome.missing.length === 0) return outcome.undone
-      await this.#fetch(outcome.missing)
+      const frames = this.#fetches ? stack.slice(-1) : topFrames(stack)
+      const waiting = frames.flatMap(frame => frame.waiting)
+      const { missing, undone } = await this.#context.steps.run(async () =>
+        this.#tryExpand(waiting)
+      )
+      if (missing.length === 0) {
+        if (undone.length === 0) this.#leaveAll(frames)
+        return undone
+      }
+      // what is here is not to wait for what has to come from elsewhere
+      if (frames.length === 1) await this.#fetch(missing)
+      this.#fetches = true
     }
   }
 
   async #tryExpand(waiting: ReadNode[]): Promise<{ missing: WalkNode[]; undone: WalkNode[] }> {
     const { catalog } = this.#context
     const refs = await linkCounts(catalog, waiting)
-    const work = waiting.filter(({ node }) => !readRefs(refs.get(keyText(node.key)) ?? 0).expanded)
+    const working = new Set<string>()
+    // of one that is in two frames, once
+    const work = waiting.filter(({ node }) => {
+      const text = keyText(node.key)
+      if (readRefs(refs.get(text) ?? 0).expanded || working.has(text)) return false
+      working.add(text)
+      return true
+    })
     const undone = new Map<string, WalkNode>()
     for (const { node, links } of work) {
       for (let i = 0; i < links.kinds.length; i++) {
         const text = keyText(keyAt(links.inner, i))
-        if (readRefs(refs.get(text) ?? 0).expanded || undone.has(text)) continue
+        const expanded = working.has(text) || readRefs(refs.get(text) ?? 0).expanded
+        if (expanded || undone.has(text)) continue
         undone.set(text, walkNode(links.innerCid(i), node))
       }
     }
@@ -332,11 +369,16 @@ export class Walk {
     this.#open.set(text, (this.#open.get(text) ?? 0) + 1)
   }
 
-  #leave(node: WalkNode): void {
-    const text = keyText(node.key)
-    const times = (this.#open.get(text) ?? 1) - 1
-    if (times === 0) this.#open.delete(text)
-    else this.#open.set(text, times)
+  #leaveAll(frames: Frame[]): void {
+    for (const frame of frames) {
+      for (const { node } of frame.waiting) {
+        const text = keyText(node.key)
+        const times = (this.#open.get(text) ?? 1) - 1
+        if (times === 0) this.#open.delete(text)
+        else this.#open.set(text, times)
+      }
+      frame.waiting = []
+    }
   }
 
   #checkAcyclic(node: WalkNode): void {

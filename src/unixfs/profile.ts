@@ -23,9 +23,6 @@ export const kuboDefaults: Profile = {
   hasher: sha256
 }
 
-/** What the `ipfs-zfs` command asks for when nothing else is said. */
-export const modernDefaults: Profile = { ...kuboDefaults, cidVersion: 1, rawLeaves: true }
-
 /** Protobuf and UnixFS framing must fit beside the chunk in a block of 2 MiB. */
 const chunkBytesMax = 2 * 1024 * 1024 - 256
 

@@ -111,7 +111,8 @@ test('a fetch that stalls, one that fails, a client that goes away', async world
 test('a full pool in the middle: what failed leaves nothing, what is there stays', async world => {
   const kept = put(world.blocks, cbor([put(world.blocks, leaf('kept'))]))
   await world.pins.add(kept)
-  const inner = Array.from({ length: 3 }, (_, i) =>
+  // more nodes than go into one step
+  const inner = Array.from({ length: 600 }, (_, i) =>
     put(world.blocks, cbor([i, put(world.blocks, leaf(`under ${i}`))]))
   )
   const root = put(world.blocks, cbor(inner.map(cid => put(world.blocks, cbor({ cid })))))
