@@ -77,8 +77,9 @@ int iz_pool_suspended(iz_pool_t* pool) { return (spa_suspended(pool->spa)); }
 
 uint64_t iz_pool_synced_txg(iz_pool_t* pool) { return (spa_last_synced_txg(pool->spa)); }
 
-int iz_pool_stats(iz_pool_t* pool, nvlist_t** stats) {
-  return (spa_get_stats(pool->name, stats, NULL, 0));
+nvlist_t* iz_pool_stats(iz_pool_t* pool) {
+  /* As spa_get_stats(), without spa_namespace_lock: see iz_pool_clear(). */
+  return (spa_config_generate(pool->spa, NULL, -1ULL, B_TRUE));
 }
 
 int iz_pool_clear(iz_pool_t* pool) {

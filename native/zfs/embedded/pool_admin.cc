@@ -105,10 +105,7 @@ Status EmbeddedPool::close_last() {
 Result<PoolStatus> EmbeddedPool::status() {
   std::shared_lock lock(gate_);
   if (pool_ == nullptr) return pool_closed();
-  nvlist* raw = nullptr;
-  const int error = iz_pool_stats(pool_, &raw);
-  Nvlist stats(raw);
-  if (stats == nullptr) return make_error(error, "cannot read the state of " + name_);
+  const Nvlist stats(iz_pool_stats(pool_));
   PoolStatus status = parse_status(name_, stats.get(), iz_pool_suspended(pool_) != 0);
   status.txg = iz_pool_synced_txg(pool_);
   return status;

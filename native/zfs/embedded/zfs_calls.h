@@ -38,7 +38,7 @@ const char* iz_pool_name(const iz_pool_t* pool);
 int iz_pool_suspended(iz_pool_t* pool);
 uint64_t iz_pool_synced_txg(iz_pool_t* pool);
 /* What `zpool status` reads: the caller frees the nvlist. */
-int iz_pool_stats(iz_pool_t* pool, struct nvlist** stats);
+struct nvlist* iz_pool_stats(iz_pool_t* pool);
 int iz_pool_clear(iz_pool_t* pool);
 int iz_pool_scrub(iz_pool_t* pool, int start);
 

@@ -241,6 +241,7 @@ TEST_F(DamageTest, WritersUnderWayGetTheError) {
   for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(suspended, 4);
   EXPECT_EQ(other, 0);
+  EXPECT_EQ(pool_->status()->state, "SUSPENDED");
   set_file_fault(vdevs_[0], FileFault::kNone);
   ASSERT_OK(pool_->clear_errors());
   ASSERT_OK(files->wait_durable(files->open_txg()));
