@@ -2,7 +2,7 @@
  * The native tests once more, on the kernel engine: built with the addon's objects, and run in the
  * lab, one boot a program. What GoogleTest says of them is counted by the runner.
  *
- * They run on the embedded engine, or on files in memory, in test/native/run.sh. Only there:
+ * test/native/run.sh runs them on the embedded engine. Only there:
  *
  * - `zfs_crash_test`: that a batch is one transaction. Here it is a prefix of its system calls, and
  *   crash.test.ts kills the whole kernel.
@@ -10,12 +10,11 @@
  *   does not offer, and zdb's view of the files, which is in interchange.test.ts.
  * - of `zfs_pool_test`, vdevs that this user may not write: in the lab it is root.
  * - of `zfs_damage_test`, disks that are lost: it cuts them off in the embedded engine's own I/O.
- * - of the store's, those that need files in memory (those make faults, and go back to any moment):
- *   what a crash or a failed call leaves of a batch is tried there in the order of this engine too.
- * - of `store_index_model_test`, how much memory an index takes: no matter of its files.
- * - `store_damage_test` and `store_parts_test`: what is made of bytes, whoever read them from disk.
+ * - of the store's, what test/native/on-engines.txt leaves out. What a crash or a call that failed
+ *   leaves of a batch is tried on files in memory in the order of this engine's system calls too.
  */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -26,22 +25,22 @@ import { toolsFolder } from './zdb.ts'
 const test = suite('native tests on the kernel engine')
 const labTest = labTests(test)
 
-/** GoogleTest's filter for each program: what runs here. */
-const PROGRAMS: Record<string, string> = {
-  zfs_files_test: '*-*.RecordPointer*:*.CompressesBut*:*.ZdbSees*',
-  zfs_pool_test: '*-*.ReadOnlyFiles*',
-  zfs_damage_test: '*.AMirror*:*.ASingleDisk*:*.AScrub*',
-  zfs_threads_test: '*',
-  store_zfs_engine_test: '*',
-  store_block_store_test: '*-*.WritesNothing*',
-  store_model_test: '*.BehavesLikeAMap/*',
-  store_concurrency_test: '*-*.WaitingPuts*:*.ADeleteIsNotStarved*',
-  store_faults_test: 'Packs.*',
-  store_catalog_test: 'Catalog.*',
-  store_index_bulk_test: '*-*.ACrash*',
-  store_index_families_test: '*.BehaveLikeMaps/*:*.AKeyThatChangesOften*',
-  store_index_model_test: '*.BehavesLikeAMap/*',
-  store_index_operations_test: 'IndexOperations.*'
+/** Programs, each with GoogleTest's filter: what runs here. */
+const PROGRAMS: [string, string][] = [
+  ['zfs_files_test', '*-*.RecordPointer*:*.CompressesBut*:*.ZdbSees*'],
+  ['zfs_pool_test', '*-*.ReadOnlyFiles*'],
+  ['zfs_damage_test', '*.AMirror*:*.ASingleDisk*:*.AScrub*'],
+  ['zfs_threads_test', '*'],
+  ['store_zfs_engine_test', '*'],
+  ...storesPrograms()
+]
+
+function storesPrograms(): [string, string][] {
+  const lines = readFileSync(join(ROOT, 'test/native/on-engines.txt'), 'utf8').split('\n')
+  return lines
+    .filter(line => /^\w/.test(line))
+    .map(line => line.split(' '))
+    .map(([program = '', filter = '']) => [program, filter])
 }
 
 /** Each new file waits for two transaction groups here, so random tests make fewer rounds. */
@@ -73,11 +72,11 @@ const out = labFolder()
 labTest('they are built', async () => {
   run('cmake', ['-S', 'native', '-B', 'native/build', '-DNATIVE_TESTS=ON'])
   const jobs = String(Math.min(2, availableParallelism()))
-  const targets = Object.keys(PROGRAMS)
+  const targets = PROGRAMS.map(([program]) => program)
   run('cmake', ['--build', 'native/build', '--parallel', jobs, '--target', ...targets])
 })
 
-for (const [program, filter] of Object.entries(PROGRAMS)) {
+for (const [program, filter] of PROGRAMS) {
   labTest(program, async () => {
     const options = `--gtest_color=no --gtest_filter=${quote(filter)}`
     const command = `${environmentOf(program)} native/build/tests/${program} ${options}`

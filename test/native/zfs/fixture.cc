@@ -122,13 +122,14 @@ std::vector<uint64_t> PoolTest::find_on_disk(unsigned vdev, const Bytes& needle)
   std::vector<uint64_t> places;
   const int fd = open(vdevs_[vdev].c_str(), O_RDONLY | O_CLOEXEC);
   const uint64_t size = std::filesystem::file_size(vdevs_[vdev]);
-  Bytes block(4096);
-  for (uint64_t at = 0; at + block.size() <= size; at += block.size()) {
-    if (pread(fd, block.data(), block.size(), static_cast<off_t>(at)) !=
-        static_cast<ssize_t>(block.size())) {
-      break;
+  Bytes part(kMiB);
+  for (uint64_t at = 0; at < size; at += part.size()) {
+    const ssize_t got = pread(fd, part.data(), part.size(), static_cast<off_t>(at));
+    for (ssize_t sector = 0; sector + 4096 <= got; sector += 4096) {
+      if (std::equal(needle.begin(), needle.end(), part.begin() + sector)) {
+        places.push_back(at + static_cast<uint64_t>(sector));
+      }
     }
-    if (std::equal(needle.begin(), needle.end(), block.begin())) places.push_back(at);
   }
   ::close(fd);
   return places;
