@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the native tests with AddressSanitizer and UndefinedBehaviorSanitizer against the assert
-# build of OpenZFS, runs them, and closes with `N passed, N failed`.
+# build of OpenZFS, runs them, those of the store in memory and on the embedded engine, and closes
+# with `N passed, N failed`.
 #
 #   test/native/run.sh [part of a program's name …] [-- GoogleTest's own options]
 #
@@ -43,11 +44,11 @@ export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
 
 passed=0
 failed=0
-for name in "${programs[@]}"; do
-  program=$build/tests/$name
-  log=$build/$name.log
-  status=0
-  timeout "${TEST_TIMEOUT:-900}" "$program" --gtest_color=no "$@" >"$log" 2>&1 || status=$?
+# $1: the program; $2: what it works on; the rest: its options.
+run_program() {
+  local name=$1 where=$2 log=$build/$1$2.log status=0 good bad
+  shift 2
+  timeout "${TEST_TIMEOUT:-900}" "$build/tests/$name" --gtest_color=no "$@" >"$log" 2>&1 || status=$?
   good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | tail -n 1)
   bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test.*/\1/p' "$log" | tail -n 1)
   if [ "$status" -ne 0 ] && [ -z "$bad" ]; then
@@ -58,11 +59,18 @@ for name in "${programs[@]}"; do
   passed=$((passed + ${good:-0}))
   failed=$((failed + ${bad:-0}))
   if [ "$status" -eq 0 ]; then
-    echo "ok         $name (${good:-0} passed)"
+    echo "ok         $name$where (${good:-0} passed)"
   else
-    echo "FAILED     $name (${bad:-0} failed, exit $status)"
+    echo "FAILED     $name$where (${bad:-0} failed, exit $status)"
     grep -v -E '^\[( *OK| RUN|-+|=+) *\]' "$log" | tail -n 80 | sed 's/^/    | /'
   fi
+}
+
+for name in "${programs[@]}"; do
+  run_program "$name" "" "$@"
+  filter=$(sed -n "s/^$name //p" test/native/on-engines.txt)
+  [ -z "$filter" ] || IPFS_ZFS_ENGINE=embedded INDEX_OPS=${INDEX_OPS:-1e6} \
+    run_program "$name" " on the embedded engine" --gtest_filter="$filter" "$@"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

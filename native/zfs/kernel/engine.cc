@@ -133,13 +133,13 @@ Result<std::shared_ptr<PoolAdmin>> create_pool(const PoolCreate& create) {
   const int error = own_error(kz_pool_create(create.name.c_str(), vdev_tree(create).get()));
   if (error == EPERM) return root_only("create the pool '" + create.name + "'");
   if (error != 0) return make_error(error, "cannot create the pool '" + create.name + "'");
-  files.keep();
   std::shared_ptr<KernelPool> pool = hold(create.name, true);
   Status set = pool->set_properties(create.name, create.root_properties);
   if (!set) {
     (void)pool->close();
     return set.error();
   }
+  files.keep();
   return std::shared_ptr<PoolAdmin>(std::move(pool));
 }
 

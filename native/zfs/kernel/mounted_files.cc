@@ -36,15 +36,18 @@ uint64_t end_of(const FileOp& op) { return op.offset_bytes + total_bytes(op.piec
 
 Error invalid(std::string message) { return {ErrorCode::kInvalid, std::move(message)}; }
 
-// A path stays inside its dataset: no absolute one, no "..", no empty part.
-bool is_inside(const std::string& path) {
-  for (size_t at = 0; at <= path.size();) {
+// Does it name something inside its dataset? Slashes too many are taken out of it.
+bool is_inside(std::string& path) {
+  std::string tidy;
+  for (size_t at = 0; at < path.size();) {
     const size_t end = std::min(path.find('/', at), path.size());
     const std::string part = path.substr(at, end - at);
-    if (part.empty() || part == "." || part == "..") return false;
+    if (part == "." || part == "..") return false;
+    if (!part.empty()) tidy += (tidy.empty() ? "" : "/") + part;
     at = end + 1;
   }
-  return path.find('\0') == std::string::npos;
+  path = std::move(tidy);
+  return !path.empty() && path.find('\0') == std::string::npos;
 }
 
 // The whole of `parts`, in as many calls as it takes.
@@ -213,7 +216,7 @@ Result<FileId> MountedFiles::create(std::string_view path, uint32_t record_size_
   if (!is_record_size(record_size_bytes)) return invalid_record_size(record_size_bytes);
   const Status may = may_change();
   if (!may) return may.error();
-  const std::string name(path);
+  std::string name(path);
   if (!is_inside(name)) return invalid("'" + name + "' is no path of a file");
   const Status parents = make_parents(name);
   if (!parents) return parents.error();
@@ -241,7 +244,7 @@ Result<FileId> MountedFiles::create(std::string_view path, uint32_t record_size_
 }
 
 Result<FileId> MountedFiles::lookup(std::string_view path) {
-  const std::string name(path);
+  std::string name(path);
   if (!is_inside(name)) return invalid("'" + name + "' is no path of a file");
   struct stat info;
   if (fstatat(root_, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -263,8 +266,8 @@ Result<FileInfo> MountedFiles::info(FileId file) {
 }
 
 Result<std::vector<DirEntry>> MountedFiles::list(std::string_view folder) {
-  const std::string name(folder);
-  if (!name.empty() && !is_inside(name)) return invalid("'" + name + "' is no path of a folder");
+  std::string name(folder);
+  if (!is_inside(name) && !name.empty()) return invalid("'" + name + "' is no path of a folder");
   const int fd = openat(root_, name.empty() ? "." : name.c_str(),
                         O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return cannot(errno, "cannot list ", folder);
@@ -290,7 +293,7 @@ Result<std::vector<DirEntry>> MountedFiles::list(std::string_view folder) {
 Status MountedFiles::make_folder(std::string_view path) {
   const Status may = may_change();
   if (!may) return may;
-  const std::string name(path);
+  std::string name(path);
   if (!is_inside(name)) return invalid("'" + name + "' is no path of a folder");
   const Status parents = make_parents(name);
   if (!parents) return parents;
@@ -304,7 +307,7 @@ Status MountedFiles::make_folder(std::string_view path) {
 Status MountedFiles::rename(std::string_view from, std::string_view to) {
   const Status may = may_change();
   if (!may) return may;
-  const std::string old_name(from), new_name(to);
+  std::string old_name(from), new_name(to);
   if (!is_inside(old_name) || !is_inside(new_name)) {
     return invalid("'" + old_name + "' or '" + new_name + "' is no path of a file");
   }
@@ -335,7 +338,7 @@ Status MountedFiles::rename(std::string_view from, std::string_view to) {
 Status MountedFiles::unlink(std::string_view path) {
   const Status may = may_change();
   if (!may) return may;
-  const std::string name(path);
+  std::string name(path);
   if (!is_inside(name)) return invalid("'" + name + "' is no path of a file");
   struct stat info;
   const std::lock_guard rename_lock(rename_mutex_);
@@ -446,7 +449,7 @@ Result<Txg> MountedFiles::replace(std::string_view path, std::span<const Piece> 
     return Error{ErrorCode::kTooLarge,
                  "the content of " + name_ + "/" + std::string(path) + " is over 16 MiB"};
   }
-  const std::string name(path);
+  std::string name(path);
   if (!is_inside(name)) return invalid("'" + name + "' is no path of a file");
   const Status parents = make_parents(name);
   if (!parents) return parents.error();
@@ -490,7 +493,9 @@ Status MountedFiles::read(FileId file, std::span<ReadOp> ops) {
                         static_cast<off_t>(ops[i].length_bytes), POSIX_FADV_WILLNEED);
   }
   for (ReadOp& op : ops) {
-    const int error = read_all((*open)->fd, op);
+    int error = read_all((*open)->fd, op);
+    // One that failed as it was read ahead is in no error log; one that is read for itself is.
+    if (error == EIO) error = read_all((*open)->fd, op);
     op.ok = error == 0;
     if (error != 0) op.error = read_error(error, file, **open, op);
   }

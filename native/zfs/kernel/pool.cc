@@ -215,11 +215,17 @@ Status KernelPool::sync() {
 }
 
 bool KernelPool::is_suspended() {
-  const auto now = status();
+  const auto now = state();
   return now && now->state == "SUSPENDED";
 }
 
 Result<PoolStatus> KernelPool::status() {
+  std::shared_lock lock(gate_);
+  if (!usable()) return pool_closed();
+  return state();
+}
+
+Result<PoolStatus> KernelPool::state() {
   nvlist* raw = nullptr;
   const int error = own_error(kz_pool_stats(name_.c_str(), &raw));
   Nvlist stats(raw);

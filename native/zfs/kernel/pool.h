@@ -61,6 +61,7 @@ class KernelPool final : public PoolAdmin, public std::enable_shared_from_this<K
   Status usable() const;
   Status close_last();
   Status sync();
+  Result<PoolStatus> state();
   bool is_suspended();
   Result<std::shared_ptr<DatasetFiles>> open_mounted(const std::string& name);
   Status prepare(const std::string& name, const Properties& properties);

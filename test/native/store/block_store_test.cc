@@ -33,7 +33,7 @@ void expect_all(BlockStore& store, const std::vector<Block>& blocks) {
 
 TEST(BlockStore, KeepsBlocksOfAllSizesAcrossReopening) {
   std::mt19937_64 random(test_seed());
-  auto files = std::make_shared<MemoryFiles>();
+  auto files = new_files();
   const std::vector<Block> blocks = blocks_of_all_sizes(random);
   {
     auto store = open_store(files);
@@ -42,6 +42,7 @@ TEST(BlockStore, KeepsBlocksOfAllSizesAcrossReopening) {
     expect_clean(*store);
     ASSERT_TRUE(store->close().ok());
   }
+  open_again(files);
   auto store = open_store(files);
   expect_all(*store, blocks);
   expect_clean(*store);
@@ -50,7 +51,7 @@ TEST(BlockStore, KeepsBlocksOfAllSizesAcrossReopening) {
 
 TEST(BlockStore, ScansInKeyOrderWithTheRealMultihashes) {
   std::mt19937_64 random(test_seed());
-  auto store = open_store(std::make_shared<MemoryFiles>(), 10);
+  auto store = open_store(new_files(), 10);
   std::vector<Block> blocks = blocks_of_all_sizes(random);
   ASSERT_TRUE(put_all(*store, blocks).ok());
   for (const size_t limit : {1, 7, 1000}) {
@@ -69,7 +70,7 @@ TEST(BlockStore, ScansInKeyOrderWithTheRealMultihashes) {
 
 TEST(BlockStore, RemovesAndUsesTheSpaceAgain) {
   std::mt19937_64 random(test_seed());
-  auto files = std::make_shared<MemoryFiles>();
+  auto files = new_files();
   auto store = open_store(files, 10);
   std::vector<Block> blocks = blocks_of_all_sizes(random);
   ASSERT_TRUE(put_all(*store, blocks).ok());
@@ -112,7 +113,7 @@ TEST(BlockStore, WritesNothingForWhatIsThere) {
 TEST(BlockStore, RoutesByBucketAndScansAcrossShards) {
   std::mt19937_64 random(test_seed());
   std::vector<std::shared_ptr<DatasetFiles>> shards;
-  for (int i = 0; i < 3; i++) shards.push_back(std::make_shared<MemoryFiles>());
+  for (int i = 0; i < 3; i++) shards.push_back(new_files());
   std::vector<uint16_t> buckets(kBuckets);
   for (size_t i = 0; i < kBuckets; i++) buckets[i] = static_cast<uint16_t>(i / 100 % 3);
   auto store = open_store(shards, buckets, 20);
@@ -126,14 +127,13 @@ TEST(BlockStore, RoutesByBucketAndScansAcrossShards) {
   EXPECT_TRUE(std::is_sorted(scanned.begin(), scanned.end(),
                              [](const auto& a, const auto& b) { return a.key < b.key; }));
   for (const auto& shard : shards) {
-    auto packs = static_cast<MemoryFiles&>(*shard).list("packs");
-    EXPECT_EQ(packs->size(), 1u);
+    EXPECT_EQ(entries_of(*shard, "packs").size(), 1u);
   }
 }
 
 TEST(BlockStore, RefusesWhatIsOutOfBounds) {
   std::mt19937_64 random(test_seed());
-  auto store = open_store(std::make_shared<MemoryFiles>());
+  auto store = open_store(new_files());
   Block large = make_block(random, kMaxBlockBytes + 1);
   EXPECT_EQ(put_one(*store, large).error().code, ErrorCode::kTooLarge);
   EXPECT_EQ(put_one(*store, Block{{}, {1}}).error().code, ErrorCode::kInvalid);
@@ -146,7 +146,7 @@ TEST(BlockStore, RefusesWhatIsOutOfBounds) {
 
 TEST(BlockStore, AForeignMultihashAsContentDoesNotTakeItsKey) {
   std::mt19937_64 random(test_seed());
-  auto store = open_store(std::make_shared<MemoryFiles>());
+  auto store = open_store(new_files());
   const Block foreign = make_foreign_block(random, 1000, 32);
   Block squatter;
   squatter.bytes = foreign.multihash;

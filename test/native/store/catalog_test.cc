@@ -97,7 +97,7 @@ TEST(CatalogCrash, LeavesAllOfABatchOrNoneBetweenAndInsideItsWrites) {
   files->keep_torn_moments();
   std::vector<Model> models(1);      // after batch i - 1
   std::vector<size_t> acknowledged;  // the moments there were after batch i
-  for (int i = 0; i < 40 * soak(); i++) {
+  for (int i = 0; i < rounds(40); i++) {
     if (random() % 8 == 0) {
       ASSERT_TRUE(catalog->write_out().ok());
     }
@@ -221,8 +221,7 @@ TEST(CatalogVersions, OpensWhatTheFormerVersionWrote) {
 // Keys that ascend and lie close are found by a scan, single ones by lookups.
 TEST(Catalog, FindsTogetherWhatItFindsOneByOne) {
   std::mt19937_64 random(test_seed());
-  const auto files = std::make_shared<MemoryFiles>();
-  const auto catalog = open_catalog(files, 1000);
+  const auto catalog = open_catalog(new_files(), 1000);
   ASSERT_NE(catalog, nullptr);
   constexpr uint64_t kMany = 4000;
   std::vector<Key> keys;

@@ -25,7 +25,7 @@ void run_threads(int count, const std::function<void(int)>& work) {
 }
 
 TEST(Concurrency, TwoPutsOfOneKeyTakeOneSlot) {
-  auto store = open_store(std::make_shared<MemoryFiles>(), 64);
+  auto store = open_store(new_files(), 64);
   const std::vector<Block> blocks = some_blocks(200);
   run_threads(4, [&](int) {
     for (const Block& block : blocks) ASSERT_TRUE(put_one(*store, block).ok());
@@ -53,8 +53,7 @@ TEST(Concurrency, WaitingPutsShareOneApply) {
 
 // Readers must see a block whole or not at all, while its slot is freed and used again.
 TEST(Concurrency, ReadersNeverSeeAReusedPlace) {
-  auto files = std::make_shared<MemoryFiles>();
-  auto store = open_store(files, 32);
+  auto store = open_store(new_files(), 32);
   const std::vector<Block> blocks = some_blocks(48);
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> found{0};
@@ -71,7 +70,7 @@ TEST(Concurrency, ReadersNeverSeeAReusedPlace) {
   };
   const auto change = [&](uint64_t seed) {
     std::mt19937_64 random(seed);
-    for (int i = 0; i < 400 * soak(); i++) {
+    for (int i = 0; i < rounds(400); i++) {
       const Block& block = blocks[random() % blocks.size()];
       ASSERT_TRUE(put_one(*store, block).ok());
       const Block& other = blocks[random() % blocks.size()];
@@ -122,7 +121,7 @@ TEST(Concurrency, ADeleteIsNotStarvedByReaders) {
 }
 
 TEST(Concurrency, ClosingWaitsForCallsInFlight) {
-  auto store = open_store(std::make_shared<MemoryFiles>(), 16);
+  auto store = open_store(new_files(), 16);
   const std::vector<Block> blocks = some_blocks(200);
   std::thread closer([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

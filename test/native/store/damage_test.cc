@@ -79,7 +79,7 @@ class Damage : public ::testing::Test {
   template <typename Check>
   void flip_each(const std::string& name, const Check& check) {
     const Bytes whole = content(name);
-    const size_t step = std::max<size_t>(1, whole.size() / static_cast<size_t>(1500 * soak()));
+    const size_t step = std::max<size_t>(1, whole.size() / static_cast<size_t>(rounds(1500)));
     for (size_t at = random_() % step; at < whole.size(); at += 1 + random_() % (2 * step - 1)) {
       Bytes flipped = whole;
       flipped[at] ^= static_cast<uint8_t>(1 + random_() % 255);

@@ -16,11 +16,15 @@ class NoState : public IndexOwner {
 
 class IndexBulk : public ::testing::Test {
  protected:
-  void SetUp() override { open(); }
+  void begin(std::shared_ptr<DatasetFiles> files) {
+    files_ = std::move(files);
+    open();
+  }
 
   void open() {
     index_.reset();
-    auto index = Index::open(files_, background_, owner_, {"index/test", 200, 3});
+    open_again(files_);
+    auto index = Index::open(*files_, background_, owner_, {"index/test", 200, 3});
     ASSERT_TRUE(index.ok()) << index.error().message;
     index_ = *std::move(index);
   }
@@ -62,7 +66,7 @@ class IndexBulk : public ::testing::Test {
   }
 
   std::mt19937_64 random_{test_seed()};
-  MemoryFiles files_;
+  std::shared_ptr<DatasetFiles> files_;
   Background background_;
   NoState owner_;
   std::unique_ptr<Index> index_;
@@ -70,6 +74,7 @@ class IndexBulk : public ::testing::Test {
 };
 
 TEST_F(IndexBulk, UnsortedWithKeysThatComeTwice) {
+  begin(new_files());
   std::vector<Record> records;
   for (uint64_t i = 0; i < 50'000; i++) {
     const bool again = i > 0 && i % 10 == 0;
@@ -83,6 +88,7 @@ TEST_F(IndexBulk, UnsortedWithKeysThatComeTwice) {
 }
 
 TEST_F(IndexBulk, OverWhatIsThereAndUnderWhatComes) {
+  begin(new_files());
   std::vector<Change> changes;
   for (uint64_t i = 0; i < 150; i++) {
     changes.push_back({random_key(), i, kTombstone});
@@ -107,6 +113,7 @@ TEST_F(IndexBulk, OverWhatIsThereAndUnderWhatComes) {
 }
 
 TEST_F(IndexBulk, SortedInputIsHeldToItsWord) {
+  begin(new_files());
   std::map<Key, Value> sorted;
   for (uint64_t i = 0; i < 3'000; i++) sorted[random_key()] = i;
   std::vector<Record> records;
@@ -126,13 +133,15 @@ TEST_F(IndexBulk, SortedInputIsHeldToItsWord) {
 TEST_F(IndexBulk, ACrashLeavesNothingOfALoadOrAllOfIt) {
   std::vector<Record> records;
   for (uint64_t i = 0; i < 9'000; i++) records.push_back({random_key(), i});
-  files_.keep_history();
+  const auto memory = std::make_shared<MemoryFiles>();
+  begin(memory);
+  memory->keep_history();
   load(records, {.expected_records = 3u << 20});
   index_.reset();
   const std::map<Key, Value> all = model_;
   size_t whole = 0;
-  for (size_t moment = 0; moment < files_.history_size(); moment++) {
-    MemoryFiles crashed(files_.history_at(moment));
+  for (size_t moment = 0; moment < memory->history_size(); moment++) {
+    MemoryFiles crashed(memory->history_at(moment));
     auto index = Index::open(crashed, background_, owner_, {"index/test", 200, 3});
     ASSERT_TRUE(index.ok()) << index.error().message;
     model_ = (*index)->keys() == 0 ? std::map<Key, Value>() : all;

@@ -125,12 +125,17 @@ class IndexFamiliesTest : public ::testing::TestWithParam<int> {
     random_.seed(test_seed() + static_cast<uint64_t>(GetParam()) * 104729);
     table_keys_ = 4 + random_() % 20;
     for (uint64_t i = 0; i < kKeys; i++) keys_.push_back(key_of(i));
+  }
+
+  void begin(std::shared_ptr<DatasetFiles> files) {
+    files_ = std::move(files);
     open();
   }
 
   void open() {
     families_.reset();
-    families_ = Families::open(files_, background_, table_keys_, 2);
+    open_again(files_);
+    families_ = Families::open(*files_, background_, table_keys_, 2);
     ASSERT_NE(families_, nullptr);
   }
 
@@ -198,7 +203,7 @@ class IndexFamiliesTest : public ::testing::TestWithParam<int> {
   std::mt19937_64 random_;
   size_t table_keys_ = 0;
   bool faults_ = false;
-  MemoryFiles files_;
+  std::shared_ptr<DatasetFiles> files_;
   Background background_;
   std::unique_ptr<Families> families_;
   std::vector<Key> keys_;
@@ -206,8 +211,9 @@ class IndexFamiliesTest : public ::testing::TestWithParam<int> {
 };
 
 TEST_P(IndexFamiliesTest, BehaveLikeMaps) {
-  for (uint64_t i = 0; i < 400u * static_cast<unsigned>(soak()) && !HasFatalFailure(); i++) {
-    batch(i);
+  begin(new_files());
+  for (int i = 0; i < rounds(400) && !HasFatalFailure(); i++) {
+    batch(static_cast<uint64_t>(i));
     if (i % 10 == 0) expect_all();
     if (i % 60 == 59) open();
   }
@@ -218,36 +224,40 @@ TEST_P(IndexFamiliesTest, BehaveLikeMaps) {
 TEST_P(IndexFamiliesTest, ABatchThatFailsChangesNoFamily) {
   std::mt19937_64 fault_random(random_());
   std::mutex mutex;
-  files_.set_fault([&](const char*) -> Status {
+  const auto memory = std::make_shared<MemoryFiles>();
+  begin(memory);
+  memory->set_fault([&](const char*) -> Status {
     const std::lock_guard lock(mutex);
     if (fault_random() % 8 == 0) return Error{ErrorCode::kNoSpace, "injected"};
     return {};
   });
   faults_ = true;
-  for (uint64_t i = 0; i < 300u * static_cast<unsigned>(soak()) && !HasFatalFailure(); i++) {
-    batch(i);
+  for (int i = 0; i < rounds(300) && !HasFatalFailure(); i++) {
+    batch(static_cast<uint64_t>(i));
     if (i % 10 == 0) expect_all();
   }
   families_.reset();
-  files_.set_fault({});
+  memory->set_fault({});
   open();
   expect_all();
 }
 
 // Every moment that a crash can leave is opened, and both families must be at the same batch.
 TEST_P(IndexFamiliesTest, ACrashLeavesBothFamiliesAtTheSameBatch) {
-  files_.keep_history();
+  const auto memory = std::make_shared<MemoryFiles>();
+  begin(memory);
+  memory->keep_history();
   std::vector<Models> after;         // after batch i
   std::vector<size_t> acknowledged;  // the moments there were by then
   for (uint64_t i = 0; i < 30 && !HasFatalFailure(); i++) {
     batch(i);
     after.push_back(models_);
-    acknowledged.push_back(files_.history_size());
+    acknowledged.push_back(memory->history_size());
   }
   families_.reset();
-  const size_t moments = files_.history_size();
+  const size_t moments = memory->history_size();
   for (size_t moment = 0; moment < moments && !HasFatalFailure(); moment++) {
-    MemoryFiles files(files_.history_at(moment));
+    MemoryFiles files(memory->history_at(moment));
     const auto families = Families::open(files, background_, table_keys_, 2);
     ASSERT_NE(families, nullptr) << "at moment " << moment;
     Found marker;
@@ -274,9 +284,9 @@ TEST_P(IndexFamiliesTest, ACrashLeavesBothFamiliesAtTheSameBatch) {
 
 // One key that changes for ever fills no table; its log must not grow for ever either.
 TEST(IndexCounts, AKeyThatChangesOftenLeavesNoLongLog) {
-  MemoryFiles files;
+  const auto files = new_files();
   Background background;
-  const auto families = Families::open(files, background, 10, 2);
+  const auto families = Families::open(*files, background, 10, 2);
   ASSERT_NE(families, nullptr);
   for (int i = 0; i < 2000; i++) {
     ASSERT_TRUE(families->change({}, {Delta{key_of(1), 1}}).ok());

@@ -45,13 +45,15 @@ class Operations {
 
   uint64_t done() const { return done_; }
 
-  // As after a crash at any moment: what had been applied is there.
+  // In memory as after a crash at any moment: what had been applied is there.
   void reopen() {
-    if (index_) {
-      MemoryFiles::State state = files_->state();
+    if (const auto* memory = dynamic_cast<MemoryFiles*>(files_.get()); memory && index_) {
+      MemoryFiles::State state = memory->state();
       index_.reset();
-      files_ = std::make_unique<MemoryFiles>(std::move(state));
+      files_ = std::make_shared<MemoryFiles>(std::move(state));
     }
+    index_.reset();
+    open_again(files_);
     auto index = Index::open(*files_, background_, owner_, options_);
     ASSERT_TRUE(index.ok()) << index.error().message;
     index_ = *std::move(index);
@@ -142,7 +144,7 @@ class Operations {
   NoState owner_;
   Index::Options options_{"index/test", 4096, 3, SIZE_MAX, size_t{256} << 10};
   Background background_;
-  std::unique_ptr<MemoryFiles> files_ = std::make_unique<MemoryFiles>();
+  std::shared_ptr<DatasetFiles> files_ = new_files();
   std::unique_ptr<Index> index_;
 };
 

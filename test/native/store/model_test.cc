@@ -123,6 +123,7 @@ class ModelTest : public ::testing::TestWithParam<int> {
       ASSERT_TRUE(store_->close().ok());
     }
     store_.reset();
+    open_again(files_);
     store_ = open_store(files_, table_keys_);
     ASSERT_NE(store_, nullptr);
   }
@@ -151,14 +152,15 @@ class ModelTest : public ::testing::TestWithParam<int> {
   std::mt19937_64 random_;
   std::vector<Block> universe_;
   size_t table_keys_ = 0;
-  std::shared_ptr<MemoryFiles> files_ = std::make_shared<MemoryFiles>();
+  std::shared_ptr<DatasetFiles> files_;
   std::unique_ptr<BlockStore> store_;
   Model model_;
 };
 
 TEST_P(ModelTest, BehavesLikeAMap) {
+  files_ = new_files();
   store_ = open_store(files_, table_keys_);
-  for (int i = 0; i < 600 * soak() && !HasFatalFailure(); i++) step();
+  for (int i = 0; i < rounds(600) && !HasFatalFailure(); i++) step();
   expect_clean(*store_);
   expect_counts();
 }
@@ -171,27 +173,29 @@ struct Moment {
 };
 
 TEST_P(ModelTest, ComesBackAfterACrashAtAnyChange) {
-  files_->keep_history();
+  const auto memory = std::make_shared<MemoryFiles>();
+  memory->keep_history();
+  files_ = memory;
   store_ = open_store(files_, table_keys_);
   std::vector<Moment> moments;
   for (int i = 0; i < 150 && !HasFatalFailure(); i++) {
     Moment moment;
-    moment.history_before = files_->history_size();
+    moment.history_before = memory->history_size();
     moment.before = model_;
     step();
     moment.after = model_;
     moments.push_back(std::move(moment));
   }
   store_.reset();
-  const size_t total = files_->history_size();
-  for (int i = 0; i < 60 * soak() && !HasFatalFailure(); i++) {
+  const size_t total = memory->history_size();
+  for (int i = 0; i < rounds(60) && !HasFatalFailure(); i++) {
     const size_t at = random_() % total;
     // The step that was at work when the history had `at` + 1 entries.
     const auto after = std::upper_bound(
         moments.begin(), moments.end(), at,
         [](size_t wanted, const Moment& moment) { return wanted < moment.history_before; });
     const Moment& moment = after == moments.begin() ? moments.front() : *(after - 1);
-    auto files = std::make_shared<MemoryFiles>(files_->history_at(at));
+    auto files = std::make_shared<MemoryFiles>(memory->history_at(at));
     auto store = open_store(files, table_keys_);
     ASSERT_NE(store, nullptr) << "history " << at;
     Model found;

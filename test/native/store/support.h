@@ -1,5 +1,5 @@
 // What the tests of the block store share: a seed that can be repeated, blocks with their
-// multihashes, a store over files in memory.
+// multihashes, a store over files.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,6 +15,7 @@
 #include "memory_files.h"
 #include "native/store/block_store.h"
 #include "native/store/sha256.h"
+#include "store_files.h"
 
 namespace ipfs_zfs::test {
 
@@ -31,10 +32,11 @@ inline uint64_t test_seed() {
   return seed;
 }
 
-// How much longer than usual random tests run: SOAK=10 for ten times.
-inline int soak() {
+// How many rounds a random test makes that usually makes so many: SOAK=10 for ten times as many,
+// SOAK=0.1 for a tenth.
+inline int rounds(int usual) {
   const char* text = std::getenv("SOAK");
-  return text ? std::max(1, std::atoi(text)) : 1;
+  return text ? std::max(1, static_cast<int>(usual * std::atof(text))) : usual;
 }
 
 struct Block {

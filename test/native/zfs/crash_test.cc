@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "zfs/embedded/engine.h"
 
 namespace ipfs_zfs::test {
 namespace {

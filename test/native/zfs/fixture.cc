@@ -27,6 +27,26 @@ ScratchFolder::~ScratchFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
+Engine engine_of_tests() {
+  const char* name = std::getenv("IPFS_ZFS_ENGINE");
+  if (name == nullptr || std::string(name) == "embedded") return Engine::kEmbedded;
+  if (std::string(name) == "kernel") return Engine::kKernel;
+  std::fprintf(stderr, "IPFS_ZFS_ENGINE is '%s', not embedded or kernel\n", name);
+  std::abort();
+}
+
+Result<std::shared_ptr<PoolAdmin>> create_test_pool(PoolCreate pool) {
+  if (engine_of_tests() == Engine::kKernel && !pool.vdevs.empty()) {
+    pool.root_properties["mountpoint"] = pool.vdevs[0] + ".mounted";
+  }
+  return create_pool(pool, {.engine = engine_of_tests()});
+}
+
+Result<std::shared_ptr<PoolAdmin>> open_test_pool(const std::string& name,
+                                                  const std::vector<std::string>& vdevs) {
+  return open_pool(name, vdevs, {.engine = engine_of_tests()});
+}
+
 Bytes random_bytes(size_t size, uint64_t seed) {
   std::mt19937_64 random(seed);
   Bytes bytes(size);
@@ -69,8 +89,7 @@ void PoolTest::create(Layout layout, unsigned vdevs, uint64_t size, Properties p
   for (unsigned i = 0; i < vdevs; ++i) {
     vdevs_.push_back(scratch_.file("disk" + std::to_string(i)));
   }
-  PoolCreate create{name_, vdevs_, layout, size, 12, std::move(properties)};
-  auto pool = embedded::create_pool(create, {});
+  auto pool = create_test_pool({name_, vdevs_, layout, size, 12, std::move(properties)});
   ASSERT_OK(pool);
   pool_ = *pool;
 }
@@ -78,7 +97,7 @@ void PoolTest::create(Layout layout, unsigned vdevs, uint64_t size, Properties p
 void PoolTest::reopen() {
   if (pool_ != nullptr) ASSERT_OK(pool_->close());
   pool_.reset();
-  auto pool = embedded::open_pool(name_, vdevs_, {});
+  auto pool = open_test_pool(name_, vdevs_);
   ASSERT_OK(pool);
   pool_ = *pool;
 }
@@ -103,13 +122,14 @@ std::vector<uint64_t> PoolTest::find_on_disk(unsigned vdev, const Bytes& needle)
   std::vector<uint64_t> places;
   const int fd = open(vdevs_[vdev].c_str(), O_RDONLY | O_CLOEXEC);
   const uint64_t size = std::filesystem::file_size(vdevs_[vdev]);
-  Bytes block(4096);
-  for (uint64_t at = 0; at + block.size() <= size; at += block.size()) {
-    if (pread(fd, block.data(), block.size(), static_cast<off_t>(at)) !=
-        static_cast<ssize_t>(block.size())) {
-      break;
+  Bytes part(kMiB);
+  for (uint64_t at = 0; at < size; at += part.size()) {
+    const ssize_t got = pread(fd, part.data(), part.size(), static_cast<off_t>(at));
+    for (ssize_t sector = 0; sector + 4096 <= got; sector += 4096) {
+      if (std::equal(needle.begin(), needle.end(), part.begin() + sector)) {
+        places.push_back(at + static_cast<uint64_t>(sector));
+      }
     }
-    if (std::equal(needle.begin(), needle.end(), block.begin())) places.push_back(at);
   }
   ::close(fd);
   return places;
@@ -123,6 +143,16 @@ std::string PoolTest::wait_for_scrub() {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   return "still scanning";
+}
+
+void PoolTest::keep_reserve() {
+  if (engine_of_tests() != Engine::kKernel) return;
+  ASSERT_OK(pool_->create_dataset(name_ + "/reserve", {{"reservation", "8M"}}));
+}
+
+void PoolTest::lend_reserve() {
+  if (engine_of_tests() != Engine::kKernel) return;
+  ASSERT_OK(pool_->set_properties(name_ + "/reserve", {{"reservation", "none"}}));
 }
 
 bool has_zdb() { return std::getenv("ZDB") != nullptr; }
@@ -140,16 +170,20 @@ std::string zdb(const ScratchFolder& scratch, const std::string& pool,
   return code == 0 ? output : "zdb failed (" + std::to_string(code) + "):\n" + output;
 }
 
+void expect_clean_pool(const ScratchFolder& scratch, const std::string& pool) {
+  if (!has_zdb()) return;
+  // -bcc reads every block and waits five seconds on the way; -bc reads the metadata.
+  const char* check = std::getenv("ZDB_CHECK");
+  const std::string blocks = zdb(scratch, pool, check != nullptr ? check : "-bc");
+  EXPECT_NE(blocks.find("No leaks"), std::string::npos) << blocks;
+  EXPECT_EQ(blocks.find("zdb failed"), std::string::npos) << blocks;
+}
+
 void PoolTest::TearDown() {
   if (pool_ == nullptr) return;
   ASSERT_OK(pool_->close());
   pool_.reset();
-  if (!check_with_zdb_ || !has_zdb()) return;
-  // -bcc reads every block and waits five seconds on the way; -bc reads the metadata.
-  const char* check = std::getenv("ZDB_CHECK");
-  const std::string blocks = zdb(scratch_, name_, check != nullptr ? check : "-bc");
-  EXPECT_NE(blocks.find("No leaks"), std::string::npos) << blocks;
-  EXPECT_EQ(blocks.find("zdb failed"), std::string::npos) << blocks;
+  if (check_with_zdb_) expect_clean_pool(scratch_, name_);
 }
 
 }  // namespace ipfs_zfs::test

@@ -1,4 +1,4 @@
-// What the tests of the embedded engine share: a scratch folder, a pool in it, and zdb.
+// What the tests of the engines share: a scratch folder, a pool in it, and zdb.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,11 +9,19 @@
 #include <string>
 #include <vector>
 
-#include "zfs/embedded/engine.h"
+#include "zfs/engine.h"
 
 namespace ipfs_zfs::test {
 
 using Bytes = std::vector<uint8_t>;
+
+// The engine that IPFS_ZFS_ENGINE names, as everywhere else; the embedded one when it names none.
+// `kernel` needs root, and a kernel that has ZFS: test/kernel/native.test.ts runs them so.
+Engine engine_of_tests();
+// The kernel mounts its datasets beside its first vdev.
+Result<std::shared_ptr<PoolAdmin>> create_test_pool(PoolCreate pool);
+Result<std::shared_ptr<PoolAdmin>> open_test_pool(const std::string& name,
+                                                  const std::vector<std::string>& vdevs);
 
 // A folder of its own under $TMPDIR, removed with all that is in it.
 class ScratchFolder {
@@ -69,6 +77,10 @@ class PoolTest : public ::testing::Test {
   // Every place where `needle` lies on a vdev.
   std::vector<uint64_t> find_on_disk(unsigned vdev, const Bytes& needle);
   std::string wait_for_scrub();
+  // To delete on a full pool the kernel needs room, which a repo keeps in a reserve and lends
+  // (docs/engines.md). The embedded engine needs none.
+  void keep_reserve();
+  void lend_reserve();
 
   ScratchFolder scratch_;
   std::string name_;
@@ -81,5 +93,7 @@ class PoolTest : public ::testing::Test {
 std::string zdb(const ScratchFolder& scratch, const std::string& pool,
                 const std::string& arguments);
 bool has_zdb();
+// No leaks, no damage: of an exported pool whose vdevs are in the folder, when there is a zdb.
+void expect_clean_pool(const ScratchFolder& scratch, const std::string& pool);
 
 }  // namespace ipfs_zfs::test

@@ -20,7 +20,7 @@ using PoolsTest = PoolTest;
 
 TEST_F(PoolsTest, RefusesBadLayouts) {
   const auto refused = [&](PoolCreate create) {
-    EXPECT_ERROR(embedded::create_pool(create, {}), ErrorCode::kInvalid);
+    EXPECT_ERROR(create_test_pool(create), ErrorCode::kInvalid);
     for (const auto& entry : std::filesystem::directory_iterator(scratch_.path())) {
       ADD_FAILURE() << "left behind: " << entry.path();
     }
@@ -37,9 +37,8 @@ TEST_F(PoolsTest, RefusesBadLayouts) {
   refused({"a/b", {a}, Layout::kStripe, 512 * kMiB, 12, {}});
   refused({name_, {a}, Layout::kStripe, 512 * kMiB, 12, {{"recordsize", "3K"}}});
   refused({name_, {scratch_.path()}, Layout::kStripe, 512 * kMiB, 12, {}});
-  EXPECT_ERROR(
-      embedded::create_pool({name_, {"/nowhere/at/all"}, Layout::kStripe, 512 * kMiB, 12, {}}, {}),
-      ErrorCode::kNotFound);
+  EXPECT_ERROR(create_test_pool({name_, {"/nowhere/at/all"}, Layout::kStripe, 512 * kMiB, 12, {}}),
+               ErrorCode::kNotFound);
 }
 
 TEST_F(PoolsTest, EveryLayoutStoresData) {
@@ -88,17 +87,17 @@ TEST_F(PoolsTest, WillNotOverwriteAnything) {
   ASSERT_OK(pool_->close());
   pool_.reset();
   PoolCreate again{"other", vdevs_, Layout::kStripe, 512 * kMiB, 12, {}};
-  EXPECT_ERROR(embedded::create_pool(again, {}), ErrorCode::kExists);
+  EXPECT_ERROR(create_test_pool(again), ErrorCode::kExists);
   const std::string text = scratch_.file("text");
   std::ofstream(text) << "somebody's data";
   std::filesystem::resize_file(text, 512 * kMiB);
   again.vdevs = {text};
-  EXPECT_ERROR(embedded::create_pool(again, {}), ErrorCode::kExists);
+  EXPECT_ERROR(create_test_pool(again), ErrorCode::kExists);
   const std::string small = scratch_.file("small");
   std::ofstream(small).flush();
   std::filesystem::resize_file(small, 10 * kMiB);
   again.vdevs = {small};
-  EXPECT_ERROR(embedded::create_pool(again, {}), ErrorCode::kInvalid);
+  EXPECT_ERROR(create_test_pool(again), ErrorCode::kInvalid);
   reopen();
 }
 
@@ -110,18 +109,18 @@ TEST_F(PoolsTest, AnEmptyFileOfTheRightSizeIsTaken) {
 }
 
 TEST_F(PoolsTest, OpenSaysWhatIsWrong) {
-  EXPECT_ERROR(embedded::open_pool("x", {scratch_.file("none")}, {}), ErrorCode::kNotFound);
-  EXPECT_ERROR(embedded::open_pool("x", {}, {}), ErrorCode::kInvalid);
-  EXPECT_ERROR(embedded::open_pool("x", {"none"}, {}), ErrorCode::kInvalid);
+  EXPECT_ERROR(open_test_pool("x", {scratch_.file("none")}), ErrorCode::kNotFound);
+  EXPECT_ERROR(open_test_pool("x", {}), ErrorCode::kInvalid);
+  EXPECT_ERROR(open_test_pool("x", {"none"}), ErrorCode::kInvalid);
   const std::string blank = scratch_.file("blank");
   std::ofstream(blank).flush();
-  EXPECT_ERROR(embedded::open_pool("x", {blank}, {}), ErrorCode::kNotAPool);
+  EXPECT_ERROR(open_test_pool("x", {blank}), ErrorCode::kNotAPool);
   std::filesystem::resize_file(blank, 256 * kMiB);
-  EXPECT_ERROR(embedded::open_pool("x", {blank}, {}), ErrorCode::kNotAPool);
+  EXPECT_ERROR(open_test_pool("x", {blank}), ErrorCode::kNotAPool);
   create();
   ASSERT_OK(pool_->close());
   pool_.reset();
-  EXPECT_ERROR(embedded::open_pool("other", vdevs_, {}), ErrorCode::kNotFound);
+  EXPECT_ERROR(open_test_pool("other", vdevs_), ErrorCode::kNotFound);
   Bytes garbage = random_bytes(512 << 10, 1);
   damage(0, 0, garbage);
   reopen();  // two of the four labels are enough
@@ -129,7 +128,7 @@ TEST_F(PoolsTest, OpenSaysWhatIsWrong) {
   pool_.reset();
   damage(0, 0, garbage);
   damage(0, 512 * kMiB - garbage.size(), garbage);
-  EXPECT_ERROR(embedded::open_pool(name_, vdevs_, {}), ErrorCode::kNotAPool);
+  EXPECT_ERROR(open_test_pool(name_, vdevs_), ErrorCode::kNotAPool);
 }
 
 TEST_F(PoolsTest, ReadOnlyFilesAreRefused) {
@@ -138,18 +137,18 @@ TEST_F(PoolsTest, ReadOnlyFilesAreRefused) {
   ASSERT_OK(pool_->close());
   pool_.reset();
   ASSERT_EQ(chmod(vdevs_[0].c_str(), 0400), 0);
-  EXPECT_ERROR(embedded::open_pool(name_, vdevs_, {}), ErrorCode::kNotWritable);
+  EXPECT_ERROR(open_test_pool(name_, vdevs_), ErrorCode::kNotWritable);
 }
 
 TEST_F(PoolsTest, SharedInOneProcess) {
   create();
-  auto second = embedded::open_pool(name_, vdevs_, {});
+  auto second = open_test_pool(name_, vdevs_);
   ASSERT_OK(second);
   EXPECT_EQ(second->get(), pool_.get());
-  EXPECT_EQ(embedded::find_open_pool(name_).get(), pool_.get());
-  EXPECT_EQ(embedded::find_open_pool("none"), nullptr);
+  EXPECT_EQ(find_open_pool(name_).get(), pool_.get());
+  EXPECT_EQ(find_open_pool("none"), nullptr);
   const PoolCreate same{name_, {scratch_.file("b")}, Layout::kStripe, 512 * kMiB, 12, {}};
-  EXPECT_ERROR(embedded::create_pool(same, {}), ErrorCode::kExists);
+  EXPECT_ERROR(create_test_pool(same), ErrorCode::kExists);
   ASSERT_OK((*second)->close());  // the first one still has it
   auto files = dataset("ds");
   EXPECT_EQ(pool_->open_files(name_ + "/ds")->get(), files.get());
@@ -159,7 +158,7 @@ TEST_F(PoolsTest, SharedInOneProcess) {
   EXPECT_OK(pool_->close());
   EXPECT_ERROR(pool_->status(), ErrorCode::kClosed);
   EXPECT_ERROR(pool_->open_files(name_ + "/ds"), ErrorCode::kClosed);
-  EXPECT_EQ(embedded::find_open_pool(name_), nullptr);
+  EXPECT_EQ(find_open_pool(name_), nullptr);
   pool_.reset();
   EXPECT_FALSE(std::filesystem::exists(vdevs_[0] + ".lock"));
   reopen();
@@ -184,7 +183,7 @@ TEST_F(PoolsTest, AnotherProcessHoldsIt) {
   char answer = 0;
   ASSERT_EQ(read(ready[0], &answer, 1), 1);
   ASSERT_EQ(answer, 'y');
-  auto pool = embedded::open_pool(name_, vdevs_, {});
+  auto pool = open_test_pool(name_, vdevs_);
   EXPECT_ERROR(pool, ErrorCode::kInUse);
   EXPECT_NE(pool.error().message.find(std::to_string(child)), std::string::npos)
       << pool.error().message;
@@ -226,7 +225,7 @@ TEST_F(PoolsTest, ALostStripeIsMissing) {
   ASSERT_OK(pool_->close());
   pool_.reset();
   std::filesystem::rename(vdevs_[1], vdevs_[1] + ".away");
-  auto pool = embedded::open_pool(name_, vdevs_, {});
+  auto pool = open_test_pool(name_, vdevs_);
   EXPECT_ERROR(pool, ErrorCode::kNotFound);
   EXPECT_NE(pool.error().message.find(vdevs_[1]), std::string::npos) << pool.error().message;
   std::filesystem::rename(vdevs_[1] + ".away", vdevs_[1]);
@@ -388,6 +387,7 @@ TEST_F(PoolsTest, SnapshotsOfManyDatasetsAreOneMoment) {
 
 TEST_F(PoolsTest, AFullPoolStillReadsAndDeletes) {
   create(Layout::kStripe, 1, 128 * kMiB);
+  keep_reserve();
   auto files = dataset("ds");
   auto file = files->create("f", 1 << 20);
   ASSERT_OK(file);
@@ -402,6 +402,7 @@ TEST_F(PoolsTest, AFullPoolStillReadsAndDeletes) {
   EXPECT_ERROR(last, ErrorCode::kNoSpace);
   EXPECT_GT(written, 32 * kMiB);
   EXPECT_EQ(read_at(*files, *file, 0, data.size()), data);
+  lend_reserve();
   const FileOp punch{FileOp::Kind::kPunch, *file, 0, {}, 8 << 20};
   ASSERT_OK(files->apply({&punch, 1}));
   ASSERT_OK(files->unlink("f"));
