@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh            what `npm start` needs
 #   scripts/setup.sh --tests    also what `npm test` needs (assert build of OpenZFS, zdb, GoogleTest,
-#                               Go, and with it Kubo and IPFS Cluster)
+#                               clang, Go, and with it Kubo and IPFS Cluster)
 #
 # Idempotent: a second run does nothing and takes seconds. Each step keeps a stamp of what it was
 # made from. OPENZFS_SRC (a source tree or tarball) and OPENZFS_PREFIX (what scripts/openzfs.sh
@@ -18,7 +18,8 @@ say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
 
 packages=(git gcc g++ make cmake pkg-config uuid-dev libblkid-dev libtirpc-dev zlib1g-dev
   libssl-dev libsqlite3-dev)
-[ $tests = yes ] && packages+=(libgtest-dev clang-format cppcheck)
+# The runtime of libFuzzer and the sanitizers is no part of Debian's clang.
+[ $tests = yes ] && packages+=(libgtest-dev clang libclang-rt-14-dev clang-format cppcheck)
 
 # What native/kubo/go.mod asks for, and what is installed where there is none so new: Debian 12 has
 # 1.19. PyPI has the whole of Go in one package.

@@ -140,7 +140,8 @@ Status Shard::commit_group() {
   std::vector<FileOp>& ops = group_.data_ops();
   ops.push_back(index_->stage(group_.changes()));
   ENSURE(ops.size() <= kMaxApplyOps);
-  const auto txg = files_->apply(ops);
+  const Status room = files_->keep_room(group_.data_bytes());
+  const auto txg = room ? files_->apply(ops) : room.error();
   if (!txg) {
     roll_back_group();
     return txg.error();

@@ -89,6 +89,10 @@ class DatasetFiles {
   // are never on disk without earlier ones.
   virtual Result<Txg> apply(std::span<const FileOp> ops) = 0;
   virtual size_t apply_limit_bytes() const = 0;
+  // Asked before a batch that frees nothing: kNoSpace when `bytes` more could leave too little room
+  // for one that writes a little and then frees. An engine that lets a full dataset take such a
+  // batch has no need of it.
+  virtual Status keep_room(uint64_t /*bytes*/) { return {}; }
 
   // Makes `path` hold exactly `content`, atomically; created when missing (at most 16 MiB).
   virtual Result<Txg> replace(std::string_view path, std::span<const Piece> content) = 0;

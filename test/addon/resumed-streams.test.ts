@@ -7,8 +7,7 @@ import { RECEIVER_POOL, SENDER_POOL, resumedStreams } from '../resumed-streams.t
 test('a cut stream goes on where it was cut, and a token that does not fit says so', async () => {
   const folder = labFolder()
   await resumedStreams(folder, 'embedded', 'embedded')
-  expectCleanPool(folder, SENDER_POOL)
-  expectCleanPool(folder, RECEIVER_POOL)
+  await Promise.all([SENDER_POOL, RECEIVER_POOL].map(async pool => expectCleanPool(folder, pool)))
 })
 
 test.run()

@@ -5,7 +5,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
 const clang = spawnSync('clang++', ['--version']).status === 0
-if (!clang) console.log('skipped: libFuzzer needs clang++ (apt-get install clang)')
+if (!clang)
+  console.log('skipped: libFuzzer needs clang++ (apt-get install clang libclang-rt-14-dev)')
 function fuzz(): void {
   const script = join(import.meta.dirname, 'run.sh')
   const { status, stdout, stderr } = spawnSync(script, {

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if ! command -v clang++ >/dev/null; then
-  echo "skipped: libFuzzer needs clang++ (apt-get install clang)"
+  echo "skipped: libFuzzer needs clang++ (apt-get install clang libclang-rt-14-dev)"
   exit 77
 fi
 build=build/fuzz

@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert'
 import { openRepo } from '../../src/index.ts'
 import { Random } from '../random.ts'
 import { inLab, labFolder, nodeCommand, startLab, labTests } from './lab.ts'
-import { expectCleanPool } from './zdb.ts'
+import { PoolChecks } from './zdb.ts'
 
 const test = suite('kernel crash')
 const labTest = labTests(test)
@@ -61,6 +61,7 @@ labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
   const random = new Random('kernel-crash')
   const seed = String(random.seed)
   const pool = await newRepo(out)
+  const checks = new PoolChecks()
   const all: string[] = []
   for (let round = 0; round < ROUNDS; round++) {
     all.push(...(await writeAndKill(out, seed, round * 1_000_000, 50 + random.int(400))))
@@ -69,7 +70,7 @@ labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
     const ran = await inLab(nodeCommand(check[0] as string, check[1] as string[]), { out })
     assert.is(ran.code, 0, `seed ${seed}, round ${round}: ${ran.stdout}${ran.stderr}`)
     console.log(`round ${round}: ${ran.stdout.trim()}`)
-    expectCleanPool(join(out, 'repo'), pool)
+    checks.begin(join(out, 'repo'), pool)
   }
   // And the other engine after a crash of this one.
   all.push(...(await writeAndKill(out, seed, ROUNDS * 1_000_000, 100)))
@@ -79,6 +80,7 @@ labTest(`${ROUNDS} rounds of a kernel that dies`, async () => {
     env: { ...process.env, IPFS_ZFS_ENGINE: 'embedded' }
   })
   assert.is(ran.status, 0, `seed ${seed}: ${String(ran.stdout)}${String(ran.stderr)}`)
+  await checks.end()
 })
 
 labTest(`${PIN_ROUNDS} rounds of a kernel that dies in the middle of pins`, async () => {
@@ -86,6 +88,7 @@ labTest(`${PIN_ROUNDS} rounds of a kernel that dies in the middle of pins`, asyn
   const random = new Random('kernel-crash-pins')
   const dagSeed = String(random.int(2 ** 31))
   const pool = await newRepo(out)
+  const checks = new PoolChecks()
   writeFileSync(join(out, 'pinned'), '[]')
   for (let round = 0; round < PIN_ROUNDS; round++) {
     const args = [String(random.int(2 ** 31)), dagSeed]
@@ -95,8 +98,9 @@ labTest(`${PIN_ROUNDS} rounds of a kernel that dies in the middle of pins`, asyn
     const ran = await inLab(nodeCommand('test/kernel/inside/check-pins.ts', check), { out })
     assert.is(ran.code, 0, `round ${round}: ${ran.stdout}${ran.stderr}`)
     console.log(`round ${round}: ${ran.stdout.trim()}`)
-    expectCleanPool(join(out, 'repo'), pool)
+    checks.begin(join(out, 'repo'), pool)
   }
+  await checks.end()
 })
 
 test.run()

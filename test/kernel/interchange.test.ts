@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { inLab, labFolder, nodeCommand, labTests } from './lab.ts'
-import { expectCleanPool } from './zdb.ts'
+import { PoolChecks } from './zdb.ts'
 
 const test = suite('interchange')
 const labTest = labTests(test)
@@ -22,6 +22,7 @@ interface Stop {
 class Journey {
   readonly out = labFolder()
   readonly seed = String(Math.floor(Math.random() * 1e9))
+  readonly checks = new PoolChecks()
   #stop = 0
 
   get folder(): string {
@@ -44,7 +45,7 @@ class Journey {
       `seed ${this.seed}, stop ${this.#stop}: ${String(ran.stdout)}${String(ran.stderr)}`
     )
     const stop = JSON.parse(String(ran.stdout)) as Stop
-    expectCleanPool(this.folder, stop.pool)
+    this.checks.begin(this.folder, stop.pool)
     return stop
   }
 }
@@ -56,6 +57,7 @@ labTest('made by the embedded engine, on to the kernel, and back', async () => {
   const { blocks: after } = await journey.next('embedded')
   assert.ok(after > 2.5 * blocks)
   await journey.next('kernel')
+  await journey.checks.end()
 })
 
 labTest('made by the kernel, on to the embedded engine, and back', async () => {
@@ -63,6 +65,7 @@ labTest('made by the kernel, on to the embedded engine, and back', async () => {
   await journey.next('kernel')
   await journey.next('embedded')
   await journey.next('kernel')
+  await journey.checks.end()
 })
 
 labTest(
@@ -93,7 +96,8 @@ labTest(
     assert.match(ran.stdout, /exported .*\ngone/)
     const config = JSON.parse(readFileSync(join(journey.folder, 'config.json'), 'utf8')) as object
     assert.is((config as { engine: string }).engine, 'kernel')
-    expectCleanPool(journey.folder, pool)
+    journey.checks.begin(journey.folder, pool)
+    await journey.checks.end()
   }
 )
 

@@ -10,10 +10,13 @@ const labTest = labTests(test)
 
 interface Line {
   what: string
-  missing?: string
+  granted?: string[]
+  /** Of the command line. */
   code?: number
   stderr?: string
-  granted?: string[]
+  /** Of a call without that permission. */
+  missing?: string
+  error?: { code: string; message: string } | null
 }
 
 labTest('works with them, and says exactly what to grant without', async () => {
@@ -28,10 +31,12 @@ labTest('works with them, and says exactly what to grant without', async () => {
   const asked = lines.find(({ what }) => what === 'asked for')
   assert.match(asked?.granted?.[0] ?? '', /^create,mount/, ran.stdout)
   assert.is(lines.find(({ what }) => what === 'made by root')?.code, 0, ran.stdout)
-  for (const { what, missing, code, stderr } of lines) {
-    if (missing === '') assert.is(code, 0, `${what}: ${stderr}`)
-  }
-  // What a command needs, and cannot do without.
+  const byCommand = lines
+    .filter(({ what }) => /^(block|snapshot) /.test(what))
+    .filter(({ missing }) => missing == null)
+  assert.is(byCommand.length, 4)
+  for (const { what, code, stderr } of byCommand) assert.is(code, 0, `${what}: ${stderr}`)
+  // What a call needs, and cannot do without.
   const needs: Record<string, string> = {
     snapshot: 'snapshot create',
     rollback: 'snapshot rollback',
@@ -39,12 +44,22 @@ labTest('works with them, and says exactly what to grant without', async () => {
   }
   for (const [missing, what] of Object.entries(needs)) {
     const line = lines.find(found => found.what === what && found.missing === missing)
-    assert.is(line?.code, 1, JSON.stringify(line))
-    const { error } = JSON.parse(line?.stderr ?? '') as { error: { code: string; message: string } }
-    assert.is(error.code, 'ERR_NOT_WRITABLE')
-    assert.match(error.message, new RegExp(`\`zfs allow -u nobody \\S*${missing}\\S* tank/ipfs`))
+    assert.is(line?.error?.code, 'ERR_NOT_WRITABLE', JSON.stringify(line))
+    const says = new RegExp(`\`zfs allow -u nobody \\S*${missing}\\S* tank/ipfs`)
+    assert.match(line?.error?.message ?? '', says)
+  }
+  // New files are made whenever a repo is opened.
+  for (const { missing, error } of lines) {
+    if (missing !== 'recordsize') continue
+    assert.is(error?.code, 'ERR_NOT_WRITABLE')
+    assert.match(error?.message ?? '', /`zfs allow -u nobody recordsize tank\/ipfs\/\S+`/)
   }
   assert.ok(NEEDED.every(missing => lines.some(line => line.missing === missing)))
+  // And what it can do when it lacks another one.
+  for (const missing of ['rollback', 'destroy', 'mount', 'reservation']) {
+    const created = lines.find(line => line.missing === missing && line.what === 'snapshot create')
+    assert.is(created?.error, null, JSON.stringify(created))
+  }
 })
 
 test.run()

@@ -1,7 +1,8 @@
 /** Streams sent by one engine and received by the other, in the lab. STREAMS=all: and by the same. */
+import { join } from 'node:path'
 import { suite } from 'uvu'
-import * as assert from 'uvu/assert'
-import { inLab, labFolder, nodeCommand, labTests } from './lab.ts'
+import { labFolder, labTests } from './lab.ts'
+import { folderOf, inOneBoot } from './pairs.ts'
 import { expectCleanPool } from './zdb.ts'
 
 const test = suite('streams')
@@ -13,14 +14,10 @@ const pairs = [
 ]
 if (process.env['STREAMS'] === 'all') pairs.push(['kernel', 'kernel'], ['embedded', 'embedded'])
 
-for (const [sender = '', receiver = ''] of pairs) {
-  labTest(`sent by ${sender}, received by ${receiver}`, async () => {
-    const out = labFolder()
-    const args = ['/run/lab/out', sender, receiver]
-    const ran = await inLab(nodeCommand('test/kernel/inside/streams.ts', args), { out })
-    assert.is(ran.code, 0, ran.stdout + ran.stderr)
-    expectCleanPool(out, 'onto')
-  })
-}
+labTest('each engine receives what the other sends', async () => {
+  const out = labFolder()
+  await inOneBoot('test/kernel/inside/streams.ts', out, pairs)
+  await Promise.all(pairs.map(pair => expectCleanPool(join(out, folderOf(pair)), 'onto')))
+})
 
 test.run()

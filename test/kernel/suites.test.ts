@@ -7,7 +7,13 @@ import * as assert from 'uvu/assert'
 import { inLab, labFolder, nodeCommand, whyNoLab } from './lab.ts'
 
 /** Those that make their own repos. Left out: what is about the embedded engine's own I/O. */
-const FILES = ['test/stores/conformance.test.ts', 'test/repo/snapshots.test.ts']
+const FILES = [
+  'test/stores/conformance.test.ts',
+  'test/repo/snapshots.test.ts',
+  'test/repo/crash.test.ts',
+  'test/repo/damage.test.ts',
+  'test/repo/full.test.ts'
+]
 
 const without = whyNoLab()
 

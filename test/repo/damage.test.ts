@@ -27,8 +27,8 @@ test('single file: the error names the CID, others read, verify lists exactly th
   await temp.repo.close()
   const image = join(temp.folder, 'pool.img')
   const hit = [blocks[3], blocks[17], blocks[33], blocks[41]] as Block[]
-  for (const { bytes } of hit) {
-    const places = await findInFile(image, bytes.subarray(1000, 1064))
+  const needles = hit.map(({ bytes }) => bytes.subarray(1000, 1064))
+  for (const places of await findInFile(image, needles)) {
     assert.is(places.length, 1, 'the bytes of a block are there once')
     await flipBytes(image, places)
   }
@@ -60,7 +60,8 @@ test('single file: a damaged pack fails the blocks in that record, no others', a
   await temp.repo.close()
   const image = join(temp.folder, 'pool.img')
   const hit = blocks[700] as Block
-  await flipBytes(image, await findInFile(image, hit.bytes.subarray(100, 164)))
+  const places = await findInFile(image, [hit.bytes.subarray(100, 164)])
+  await flipBytes(image, places.flat())
   await temp.reopen()
   const failed = new Set<string>()
   for await (const { cid, bytes } of temp.repo.blockstore.getMany(blocks.map(b => b.cid))) {
@@ -86,9 +87,7 @@ test('mirror: reads are right, errors are counted, a scrub repairs', async () =>
   await repo.close()
   const [damaged = ''] = vdevs
   const needles = blocks.slice(0, 45).map(({ bytes }) => bytes.subarray(500, 564))
-  for (const needle of needles) {
-    await flipBytes(damaged, await findInFile(damaged, needle))
-  }
+  await flipBytes(damaged, (await findInFile(damaged, needles)).flat())
   repo = await openRepo({ path: folder })
   for (const { cid, bytes } of blocks) {
     assert.is(Buffer.compare(await whole(repo.blockstore.get(cid)), bytes), 0)
@@ -101,8 +100,8 @@ test('mirror: reads are right, errors are counted, a scrub repairs', async () =>
   assert.ok(errors > 0, JSON.stringify(status.root))
   assert.is(status.scrub.state, 'finished')
   await repo.close()
-  for (const needle of needles) {
-    assert.is((await findInFile(damaged, needle)).length, 1, 'repaired on disk')
+  for (const places of await findInFile(damaged, needles)) {
+    assert.is(places.length, 1, 'repaired on disk')
   }
   repo = await openRepo({ path: folder })
   assert.ok((await repo.verify()).ok)

@@ -1,22 +1,26 @@
 /** Damages a pool file: finds bytes in it and flips some of them, with the pool closed. */
 import { open } from 'node:fs/promises'
 
-const CHUNK = 32 * 1024 * 1024
+const CHUNK = 4 * 1024 * 1024
 
-/** Where `needle` begins in the file, all of its places. */
-export async function findInFile(path: string, needle: Uint8Array): Promise<number[]> {
+/** Where each of `needles` begins in the file, all of its places; the file is read once. */
+export async function findInFile(path: string, needles: Uint8Array[]): Promise<number[][]> {
   const file = await open(path, 'r')
-  const places: number[] = []
+  const places: number[][] = needles.map(() => [])
   try {
     const { size } = await file.stat()
-    const chunk = Buffer.alloc(CHUNK + needle.byteLength)
+    const chunk = Buffer.alloc(CHUNK + Math.max(...needles.map(({ byteLength }) => byteLength)))
+    const zeros = Buffer.alloc(chunk.byteLength)
     for (let at = 0; at < size; at += CHUNK) {
       const { bytesRead } = await file.read(chunk, 0, chunk.byteLength, at)
       const read = chunk.subarray(0, bytesRead)
-      let found = read.indexOf(needle)
-      while (found >= 0 && found < CHUNK) {
-        places.push(at + found)
-        found = read.indexOf(needle, found + 1)
+      if (read.equals(zeros.subarray(0, bytesRead))) continue
+      for (const [i, needle] of needles.entries()) {
+        let found = read.indexOf(needle)
+        while (found >= 0 && found < CHUNK) {
+          places[i]?.push(at + found)
+          found = read.indexOf(needle, found + 1)
+        }
       }
     }
   } finally {

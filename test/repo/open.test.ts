@@ -7,6 +7,7 @@ import { Key } from 'interface-datastore'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as ipfsZfs from '../../src/index.ts'
+import { native } from '../../src/native.ts'
 import { blockOf, whole } from '../blocks.ts'
 import { rejection } from '../rejection.ts'
 import { MIB, tempFolder, tempRepo } from '../temp-repo.ts'
@@ -258,6 +259,29 @@ test('a folder that was moved, with its pool file in it', async ({ folder }) => 
   const repo = await openRepo({ path: to })
   assert.is((await repo.stat()).pool.state, 'ONLINE')
   await repo.close()
+})
+
+test('readonly=on is about mounts: this engine writes all the same', async ({ folder }) => {
+  const engine = 'embedded'
+  const made = await openRepo({ path: folder, create: true, engine, pool })
+  const { root } = made.zfs
+  const { name } = (await made.stat()).pool
+  await made.close()
+  const opened = await native.openPool({ name, vdevs: [join(folder, 'pool.img')], engine })
+  await opened.setProperties(root, { readonly: 'on' })
+  await opened.close()
+  const repo = await openRepo({ path: folder, engine })
+  const { readonly } = await repo.zfs.getProperties(`${root}/shard-0000`)
+  assert.is(readonly, 'on')
+  const { cid, bytes } = blockOf(new Uint8Array(1000))
+  await repo.blockstore.put(cid, bytes)
+  await repo.datastore.put(new Key('/a'), bytes)
+  await repo.close()
+  const again = await openRepo({ path: folder, engine })
+  assert.equal(await whole(again.blockstore.get(cid)), bytes)
+  assert.equal(await again.datastore.get(new Key('/a')), bytes)
+  assert.ok((await again.verify()).ok)
+  await again.close()
 })
 
 test('the layouts: mirror and raidz1 of files', async ({ folder }) => {

@@ -86,6 +86,8 @@ static int add_node(iz_dataset_t* dataset, uint64_t folder, const char* name, in
   dmu_tx_hold_zap(tx, folder, B_TRUE, name);
   dmu_tx_hold_sa(tx, sa, B_FALSE);
   if (is_folder) dmu_tx_hold_zap(tx, DMU_NEW_OBJECT, B_FALSE, NULL);
+  /* Also when a quota is reached: compaction opens a pack before it gives others back. */
+  dmu_tx_mark_netfree(tx);
   error = iz_tx_assign(dataset->pool, tx);
   if (error != 0) {
     sa_handle_destroy(sa);

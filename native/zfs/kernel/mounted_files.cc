@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -25,6 +26,11 @@ constexpr size_t kMaxOpenFiles = 512;
 constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kFolderMode = 0755;
+
+// Log frames of deletes, and what the index writes in the background.
+constexpr uint64_t kRoomForDeletesBytes = 8 << 20;
+// What a byte may become in ZFS: up to three copies, and metadata.
+constexpr uint64_t kMostSpread = 4;
 
 uint64_t total_bytes(std::span<const Piece> pieces) {
   uint64_t bytes = 0;
@@ -433,12 +439,37 @@ Result<Txg> MountedFiles::apply(std::span<const FileOp> ops) {
       continue;
     }
     size_t used = 0;
-    done = write_run(fd, ops.subspan(at), &used);
+    const auto run = ops.subspan(at);
+    done = write_run(fd, run, &used);
+    for (const FileOp& one : run.first(used)) unsynced_bytes_ += total_bytes(one.pieces);
     if (!done) return done.error();
     wrote = true;
     at += used;
   }
   return ops.empty() ? open_txg() : dataset_->clock().tick();
+}
+
+// ZFS lets nothing be written once a quota is reached, and a delete writes its log frame before its
+// holes give room back. It is reached by what is on disk: what is on its way there may go far past
+// it, and is counted here.
+Status MountedFiles::has_room(uint64_t bytes) const {
+  struct statvfs space;
+  if (fstatvfs(root_, &space) != 0) return cannot(errno, "cannot see the room in ", "");
+  const uint64_t left_bytes = space.f_bavail * space.f_frsize;
+  const uint64_t coming_bytes = kMostSpread * (unsynced_bytes_.load() + bytes);
+  if (left_bytes >= coming_bytes + kRoomForDeletesBytes) return {};
+  return Error{ErrorCode::kNoSpace,
+               "cannot write to " + name_ + ": the last " + std::to_string(left_bytes >> 20) +
+                   " MiB that the pool or a quota lets in are for deleting; delete something, add "
+                   "space or raise the quota"};
+}
+
+Status MountedFiles::keep_room(uint64_t bytes) {
+  Status kept = has_room(bytes);
+  if (kept || kept.error().code != ErrorCode::kNoSpace) return kept;
+  if (unsynced_bytes_.exchange(0) == 0) return kept;
+  kept = dataset_->sync();
+  return kept ? has_room(bytes) : kept;
 }
 
 // A new file takes the old one's name: whoever opens it finds one of the two, whole.

@@ -87,6 +87,7 @@ class MountedFiles final : public DatasetFiles {
   Status truncate(FileId file, uint64_t size_bytes) override;
   Result<Txg> apply(std::span<const FileOp> ops) override;
   size_t apply_limit_bytes() const override;
+  Status keep_room(uint64_t bytes) override;
   Result<Txg> replace(std::string_view path, std::span<const Piece> content) override;
   Status read(FileId file, std::span<ReadOp> ops) override;
   // A system call may always wait, and ZFS takes no RWF_NOWAIT.
@@ -119,6 +120,7 @@ class MountedFiles final : public DatasetFiles {
   Result<int> open_new(uint32_t record_size_bytes);
   Status make_parents(const std::string& path);
   Status check_ops(std::span<const FileOp> ops) const;
+  Status has_room(uint64_t bytes) const;
   Status write_run(int fd, std::span<const FileOp> ops, size_t* used);
   Status punch(int fd, const FileOp& op) const;
   ErrorCode read_error(int error, FileId file, const OpenFile& open, const ReadOp& op);
@@ -134,6 +136,8 @@ class MountedFiles final : public DatasetFiles {
   std::shared_mutex files_mutex_;
   std::unordered_map<FileId, Known> files_;
   size_t open_files_ = 0;
+
+  std::atomic<uint64_t> unsynced_bytes_{0};  // written since keep_room() last waited for the pool
 };
 
 }  // namespace ipfs_zfs::kernel

@@ -391,7 +391,10 @@ Status KernelPool::ensure_mounted(const std::string& name) {
 Status KernelPool::prepare(const std::string& name, const Properties& properties) {
   Properties wanted;
   if (properties.at("sync") != "disabled") wanted["sync"] = "disabled";
-  if (std::stoull(properties.at("recordsize")) > kRecordMinBytes) {
+  // Set anyway by who may be missing the permission: here the refusal says what to grant, while the
+  // first new file may be SQLite's, which hands no reasons on.
+  const bool is_larger = std::stoull(properties.at("recordsize")) > kRecordMinBytes;
+  if (is_larger || geteuid() != 0) {
     wanted["recordsize"] = std::to_string(kRecordMinBytes);
   }
   return set_now(name, wanted);

@@ -1,21 +1,21 @@
 /**
- * Run as root in the lab: one repo for a user who is not root, with every permission it needs, and
- * then without each of them in turn. Prints what happened, a JSON object a line.
+ * Run as root in the lab: one repo for a user who is not root, with every permission it needs, by
+ * the command line; and then without each of them in turn, by this process, which becomes that user
+ * for as long: starting a program takes seconds here. Prints what happened, a JSON object a line.
  *
  *   permissions.ts FOLDER
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { chownSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
+import { openRepo, type Repo } from '../../../src/index.ts'
+import { randomBlocks } from '../../blocks.ts'
 import { NEEDED } from '../permissions.ts'
+import { sh } from './sh.ts'
 
 const USER = 'nobody'
 const UID = 65534
 const [folder = ''] = process.argv.slice(2)
-
-function sh(command: string, ...args: string[]): string {
-  return String(execFileSync(command, args))
-}
 
 /** The command line as that user. */
 function asUser(...args: string[]) {
@@ -30,7 +30,15 @@ function asUser(...args: string[]) {
       '--json',
       ...args
     ],
-    { env: { ...process.env, HOME: home, TMPDIR: home, IPFS_ZFS_ENGINE: 'kernel' } }
+    {
+      env: {
+        ...process.env,
+        HOME: home,
+        TMPDIR: home,
+        NODE_COMPILE_CACHE: join(home, 'compiled'),
+        IPFS_ZFS_ENGINE: 'kernel'
+      }
+    }
   )
   return { code: ran.status, stdout: String(ran.stdout), stderr: String(ran.stderr) }
 }
@@ -72,18 +80,53 @@ const made = spawnSync(process.execPath, ['src/cli/main.ts', ...init], {
 say('made by root', { code: made.status, stderr: String(made.stderr) })
 sh('chown', '-R', `${UID}:${UID}`, '/tank/ipfs', path)
 
-const work = [
+const commands = [
   ['block', 'put', 'package.json'],
   ['snapshot', 'create', 'one'],
   ['snapshot', 'rollback', 'one'],
   ['snapshot', 'destroy', 'one']
 ]
-for (const missing of ['', ...NEEDED]) {
-  sh('zfs', 'allow', '-u', USER, NEEDED.filter(name => name !== missing).join(','), 'tank/ipfs')
-  for (const command of work) {
-    const { code, stderr } = asUser('--repo', path, ...command)
-    say(command.slice(0, 2).join(' '), { missing, code, stderr })
+sh('zfs', 'allow', '-u', USER, NEEDED.join(','), 'tank/ipfs')
+for (const command of commands) {
+  const { code, stderr } = asUser('--repo', path, ...command)
+  say(command.slice(0, 2).join(' '), { code, stderr })
+}
+
+/** What those commands do. */
+const calls: Array<[string, (repo: Repo) => Promise<unknown>]> = [
+  ['block put', async ({ blockstore }) => putOne(blockstore)],
+  ['snapshot create', async ({ snapshots }) => snapshots.create('one')],
+  ['snapshot rollback', async ({ snapshots }) => snapshots.rollback('one')],
+  ['snapshot destroy', async ({ snapshots }) => snapshots.destroy('one')]
+]
+
+async function putOne(blockstore: Repo['blockstore']): Promise<void> {
+  for (const { cid, bytes } of randomBlocks(1, 1000)) await blockstore.put(cid, bytes)
+}
+
+/** Opened for each, as by a command; `error` is null when it was done. */
+async function inProcess(call: (repo: Repo) => Promise<unknown>): Promise<object> {
+  process.seteuid?.(UID)
+  try {
+    const repo = await openRepo({ path, engine: 'kernel' })
+    try {
+      await call(repo)
+    } finally {
+      await repo.close()
+    }
+    return { error: null }
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string }
+    return { error: { code, message } }
+  } finally {
+    process.seteuid?.(0)
   }
+}
+
+process.setgroups?.([])
+for (const missing of NEEDED) {
   sh('zfs', 'unallow', '-u', USER, 'tank/ipfs')
+  sh('zfs', 'allow', '-u', USER, NEEDED.filter(name => name !== missing).join(','), 'tank/ipfs')
+  for (const [what, call] of calls) say(what, { missing, ...(await inProcess(call)) })
   spawnSync('zfs', ['destroy', '-r', 'tank/ipfs@one'])
 }

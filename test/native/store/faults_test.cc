@@ -70,6 +70,33 @@ TEST_F(Faults, AFullPoolStillReadsAndDeletes) {
   expect_clean(*store);
 }
 
+TEST_F(Faults, PutsLeaveTheRoomThatDeletesNeed) {
+  auto store = open_store(files_);
+  files_->set_kept_room(64u << 10);
+  files_->set_space(8u << 20);
+  std::vector<Block> blocks;
+  for (;;) {
+    const size_t size_bytes = random_() % 2 == 0 ? 65536 : 5000;
+    const Block block = make_block(random_, size_bytes);
+    const auto put = put_one(*store, block);
+    if (!put) {
+      ASSERT_EQ(put.error().code, ErrorCode::kNoSpace) << put.error().message;
+      break;
+    }
+    blocks.push_back(block);
+  }
+  EXPECT_GT(blocks.size(), 100u);
+  EXPECT_EQ(store->stats().blocks, blocks.size());
+  for (const Block& block : blocks) {
+    const auto removed = remove_all(*store, {&block.multihash, 1});
+    ASSERT_TRUE(removed.ok()) << removed.error().message;
+  }
+  const auto half = std::span(blocks).first(blocks.size() / 2);
+  ASSERT_TRUE(put_all(*store, half).ok());
+  expect_there(*store, half);
+  expect_clean(*store);
+}
+
 TEST_F(Faults, AFailedApplyLeavesNothingBehind) {
   auto store = open_store(files_, 16);
   std::vector<Block> there;

@@ -218,8 +218,8 @@ Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
   }
   if (bytes > apply_limit_bytes_) return Error{ErrorCode::kTooLarge, "over the apply limit"};
   // Like ZFS: what frees space may use the reserve.
-  const bool frees = std::any_of(ops.begin(), ops.end(),
-                                 [](const FileOp& op) { return op.kind == FileOp::Kind::kPunch; });
+  const auto punches = [](const FileOp& op) { return op.kind == FileOp::Kind::kPunch; };
+  const bool frees = kept_room_bytes_ == 0 && std::any_of(ops.begin(), ops.end(), punches);
   if (space_bytes_ != UINT64_MAX && !frees && used_bytes() + bytes > space_bytes_) {
     return Error{ErrorCode::kNoSpace, "the pool is full"};
   }
@@ -243,6 +243,12 @@ Result<Txg> MemoryFiles::apply(std::span<const FileOp> ops) {
   const Txg txg = state_.txg;
   changed();
   return txg;
+}
+
+Status MemoryFiles::keep_room(uint64_t bytes) {
+  const std::shared_lock lock(mutex_);
+  if (kept_room_bytes_ == 0 || used_bytes() + bytes + kept_room_bytes_ <= space_bytes_) return {};
+  return Error{ErrorCode::kNoSpace, "the rest is kept for deletes"};
 }
 
 Result<Txg> MemoryFiles::replace(std::string_view path, std::span<const Piece> content) {

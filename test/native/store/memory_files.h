@@ -45,6 +45,7 @@ class MemoryFiles : public DatasetFiles {
   Status truncate(FileId file, uint64_t size_bytes) override;
   Result<Txg> apply(std::span<const FileOp> ops) override;
   size_t apply_limit_bytes() const override { return apply_limit_bytes_; }
+  Status keep_room(uint64_t bytes) override;
   Result<Txg> replace(std::string_view path, std::span<const Piece> content) override;
   Status read(FileId file, std::span<ReadOp> ops) override;
   bool read_now(FileId file, ReadOp& op) override;
@@ -70,6 +71,8 @@ class MemoryFiles : public DatasetFiles {
   void damage(FileId file, uint64_t record, ErrorCode error);
   void heal();
   void set_space(uint64_t bytes) { space_bytes_ = bytes; }
+  // As the kernel engine: a batch that frees must find room too, and keep_room() keeps it.
+  void set_kept_room(uint64_t bytes) { kept_room_bytes_ = bytes; }
   uint64_t used_bytes() const;
   void set_apply_limit(size_t bytes) { apply_limit_bytes_ = bytes; }
   // Nothing can be read without waiting.
@@ -108,6 +111,7 @@ class MemoryFiles : public DatasetFiles {
   bool cold_ = false;
   std::map<std::pair<FileId, uint64_t>, ErrorCode> damaged_;
   uint64_t space_bytes_ = UINT64_MAX;
+  uint64_t kept_room_bytes_ = 0;
   size_t apply_limit_bytes_ = 16u << 20;
 };
 
