@@ -214,7 +214,7 @@ class Journey {
     await withStore(this.#onto, shard, async store => {
       const got = await store.get(multihashes(blocks))
       for (const [i, bytes] of got.entries()) {
-        assert.ok(bytes instanceof Uint8Array, String(bytes))
+        if (!(bytes instanceof Uint8Array)) throw bytes ?? new Error(`block ${i} is not there`)
         assert.is(Buffer.compare(bytes, (blocks[i] as Block).bytes), 0)
       }
       assert.equal(await store.check(), [])

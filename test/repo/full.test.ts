@@ -71,7 +71,7 @@ test('a quota: the error says so, and what is deleted makes room', async () => {
   await temp.remove()
 })
 
-for (const sizeBytes of [262_144, 10_000]) {
+for (const sizeBytes of [262_144, 40_000]) {
   test(`a quota of one shard, blocks of ${sizeBytes} bytes`, async () => {
     const temp = await tempRepo({ durability: 'flush', shards: 1 })
     const { blockstore, zfs } = temp.repo

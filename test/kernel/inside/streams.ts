@@ -58,7 +58,7 @@ async function expectAll(pool: Pool, shard: string, blocks: Block[]): Promise<vo
   await withStore(pool, shard, async store => {
     const got = await store.get(multihashes(blocks))
     for (const [i, bytes] of got.entries()) {
-      assert.ok(bytes instanceof Uint8Array, String(bytes))
+      if (!(bytes instanceof Uint8Array)) throw bytes ?? new Error(`block ${i} is not there`)
       assert.is(Buffer.compare(bytes, (blocks[i] as Block).bytes), 0)
     }
     assert.equal(await store.check(), [])
