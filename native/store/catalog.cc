@@ -280,6 +280,10 @@ Result<Txg> Catalog::apply(std::span<const Part> parts, Purpose purpose) {
     return Error{ErrorCode::kTooLarge, "more changes than one transaction carries"};
   }
   const bool freeing = purpose == Purpose::kFreeing;
+  if (!freeing) {
+    const Status kept = files_->keep_room(bytes);
+    if (!kept) return kept.error();
+  }
   for (size_t i = 0; i < kFamilies; i++) {
     if (changes[i].empty()) continue;
     const Status room = indexes_[i]->make_room(changes[i].size(),

@@ -74,12 +74,18 @@ export class RepoCatalog implements PinCatalog {
       if (!areLong()) return false
       return reserve.lend(async () => {
         // somebody else may have waited for the same
-        if (areLong()) await digests.writeOut()
-        return true
+        if (!areLong()) return true
+        return digests.writeOut().then(() => true, orNoRoom)
       })
     })
     // what was deleted is free when that is on disk
     if (shortened) await this.flush()
     return shortened
   }
+}
+
+/** At a quota of the catalog's own the reserve is of no use. */
+function orNoRoom(error: unknown): false {
+  if (error instanceof NoSpaceError) return false
+  throw error
 }

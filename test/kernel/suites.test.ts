@@ -12,7 +12,8 @@ const FILES = [
   'test/repo/snapshots.test.ts',
   'test/repo/crash.test.ts',
   'test/repo/damage.test.ts',
-  'test/repo/full.test.ts'
+  'test/repo/full.test.ts',
+  'test/pins/full.test.ts'
 ]
 
 const without = whyNoLab()
