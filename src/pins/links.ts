@@ -20,6 +20,10 @@ export interface Links {
   innerCid(index: number): CID
 }
 
+export function linkCount({ leaves, inner }: Links): number {
+  return (leaves.length + inner.length) / keyBytes
+}
+
 const none = new Uint8Array(0)
 const noCid = (): never => {
   throw new RangeError('there is no link')

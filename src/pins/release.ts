@@ -1,16 +1,8 @@
 import type { PinBlocks } from './blocks.ts'
-import {
-  CatalogBatch,
-  concatKeys,
-  keyAt,
-  keyBytes,
-  keyText,
-  packKeys,
-  type PinCatalog
-} from './catalog.ts'
+import { CatalogBatch, concatKeys, keyAt, keyText, packKeys, type PinCatalog } from './catalog.ts'
 import { heldValue, nobody, readHeld } from './held.ts'
 import { linkCounts } from './link-counts.ts'
-import { nodeLinks, type Links } from './links.ts'
+import { linkCount, nodeLinks, type Links } from './links.ts'
 import { looseValue, nowSeconds } from './loose.ts'
 import {
   blockKeyOf,
@@ -55,7 +47,7 @@ function groupsOf(opened: Opened[]): Opened[][] {
   const groups: Opened[][] = []
   let left = 0
   for (const one of opened) {
-    const links = (one.links.leaves.length + one.links.inner.length) / keyBytes
+    const links = linkCount(one.links)
     if (left < links || groups.length === 0) {
       groups.push([])
       left = stepLinks

@@ -13,7 +13,7 @@ import {
 import { BadBlockError, BlockMissingError, CyclicDagError } from './errors.ts'
 import { heldValue } from './held.ts'
 import { linkCounts } from './link-counts.ts'
-import { nodeLinks, type Links } from './links.ts'
+import { linkCount, nodeLinks, type Links } from './links.ts'
 import {
   blockKey,
   blockKeyOf,
@@ -72,14 +72,10 @@ interface Frame {
   waiting: ReadNode[]
 }
 
-function linksOf({ links }: ReadNode): number {
-  return (links.leaves.length + links.inner.length) / keyBytes
-}
-
 function firstFew(read: ReadNode[]): ReadNode[] {
   let links = 0
   const end = read.findIndex((one, i) => {
-    links += linksOf(one)
+    links += linkCount(one.links)
     return i > 0 && links > batchLinks
   })
   return end < 0 ? read : read.slice(0, end)
@@ -96,7 +92,7 @@ function topFrames(stack: Frame[]): Frame[] {
   for (let i = stack.length - 1; i >= 0; i--) {
     const frame = stack[i] as Frame
     nodes += frame.waiting.length
-    for (const one of frame.waiting) links += linksOf(one)
+    for (const one of frame.waiting) links += linkCount(one.links)
     if (top.length > 0 && (nodes > batchNodes || links > batchLinks)) break
     top.push(frame)
     if (frame.next < frame.todo.length) break
@@ -223,8 +219,10 @@ export class Walk {
         this.#tryExpand(waiting)
       )
       if (missing.length === 0) {
-        if (undone.length === 0) this.#leaveAll(frames)
-        return undone
+        if (undone.length > 0) return undone
+        for (const { node } of waiting) this.#leave(node)
+        for (const frame of frames) frame.waiting = []
+        return []
       }
       // what is here is not to wait for what has to come from elsewhere
       if (frames.length === 1) await this.#fetch(missing)
@@ -369,16 +367,11 @@ export class Walk {
     this.#open.set(text, (this.#open.get(text) ?? 0) + 1)
   }
 
-  #leaveAll(frames: Frame[]): void {
-    for (const frame of frames) {
-      for (const { node } of frame.waiting) {
-        const text = keyText(node.key)
-        const times = (this.#open.get(text) ?? 1) - 1
-        if (times === 0) this.#open.delete(text)
-        else this.#open.set(text, times)
-      }
-      frame.waiting = []
-    }
+  #leave(node: WalkNode): void {
+    const text = keyText(node.key)
+    const times = (this.#open.get(text) ?? 1) - 1
+    if (times === 0) this.#open.delete(text)
+    else this.#open.set(text, times)
   }
 
   #checkAcyclic(node: WalkNode): void {

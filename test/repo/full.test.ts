@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import { NoSpaceError } from '../../src/index.ts'
 import { randomBlocks, whole, type Block } from '../blocks.ts'
 import { collect, rejection } from '../rejection.ts'
-import { MIB, onKernel, tempRepo } from '../temp-repo.ts'
+import { MIB, onKernel, tempRepo, type TempRepo } from '../temp-repo.ts'
 
 const test = suite('full pool')
 
@@ -25,6 +25,17 @@ async function fill(put: (block: Block) => Promise<unknown>, sizeBytes: number):
   }
 }
 
+/** Some more fit, and then exactly these and `stored` are there, also when it is opened again. */
+async function expectRoom(temp: TempRepo, stored: Block[], more: Block[]): Promise<void> {
+  await temp.repo.flush()
+  await collect(temp.repo.blockstore.putMany(more))
+  await temp.reopen()
+  const report = await temp.repo.verify()
+  assert.ok(report.ok, JSON.stringify(report))
+  assert.is(report.blocks, stored.length + more.length)
+  assert.is((await temp.repo.stat()).blocks, stored.length + more.length)
+}
+
 for (const sizeBytes of [262_144, 10_000]) {
   test(`blocks of ${sizeBytes} bytes`, async () => {
     const temp = await tempRepo({ durability: 'flush', pool: { sizeBytes: 64 * MIB } })
@@ -42,13 +53,7 @@ for (const sizeBytes of [262_144, 10_000]) {
     const half = stored.splice(0, Math.ceil(stored.length / 2))
     await collect(blockstore.deleteMany(half.map(({ cid }) => cid)))
     await temp.repo.compact()
-    await temp.repo.flush()
-    const more = randomBlocks(5, sizeBytes)
-    await collect(blockstore.putMany(more))
-    await temp.reopen()
-    const report = await temp.repo.verify()
-    assert.ok(report.ok, JSON.stringify(report))
-    assert.is(report.blocks, stored.length + more.length)
+    await expectRoom(temp, stored, randomBlocks(5, sizeBytes))
     await temp.remove()
   })
 }
@@ -61,13 +66,7 @@ test('a quota: the error says so, and what is deleted makes room', async () => {
   assert.ok(stored.length > 0)
   const half = stored.splice(0, Math.ceil(stored.length / 2))
   await collect(blockstore.deleteMany(half.map(({ cid }) => cid)))
-  await temp.repo.flush()
-  const more = randomBlocks(5, 262_144)
-  await collect(blockstore.putMany(more))
-  await temp.reopen()
-  const report = await temp.repo.verify()
-  assert.ok(report.ok, JSON.stringify(report))
-  assert.is((await temp.repo.stat()).blocks, stored.length + more.length)
+  await expectRoom(temp, stored, randomBlocks(5, 262_144))
   await temp.remove()
 })
 
@@ -86,13 +85,7 @@ for (const sizeBytes of [262_144, 40_000]) {
     const most = stored.splice(0, Math.ceil(stored.length * 0.75))
     for (const { cid } of most) await blockstore.delete(cid)
     await temp.repo.compact()
-    await temp.repo.flush()
-    const more = randomBlocks(4, sizeBytes)
-    await collect(blockstore.putMany(more))
-    await temp.reopen()
-    const report = await temp.repo.verify()
-    assert.ok(report.ok, JSON.stringify(report))
-    assert.is(report.blocks, stored.length + more.length)
+    await expectRoom(temp, stored, randomBlocks(4, sizeBytes))
     await temp.remove()
   })
 }
